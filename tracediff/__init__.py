@@ -1,0 +1,1 @@
+"""Automatic differentiation in words for LLM programs that already exist."""

@@ -1,0 +1,1 @@
+"""Gradients, rules, losses and the backward driver."""

@@ -1,0 +1,56 @@
+"""Textual gradients: feedback for one node or parameter from one run, with the context it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tracediff.capture.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class GradientContext:
+    """What the feedback was written about (LLM-AutoDiff, arXiv 2501.16673, eq. 6 and listings 2 to 8)."""
+
+    inputs: Mapping[str, str]
+    """Argument -> text, of the node that used the target."""
+    output: str
+    successor: str
+    """Label of that node."""
+    description: str
+    ground_truth: str = ""
+    final_output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Feedback for one target from one run.
+
+    For a parameter, ``sample_id`` and ``index`` (t, the call index of the prompt node) order its gradients in time: eq. 8.
+    """
+
+    target: str
+    """Label of a node, or name of a parameter."""
+    feedback: str
+    score: float
+    sample_id: str
+    index: int
+    context: GradientContext
+    is_note: bool = False
+    """The sample was at or above the threshold: a short note, no engine call (eq. 12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """Everything one backward pass found: lists in (sample order, call index, time) order."""
+
+    parameters: Mapping[str, tuple[Gradient, ...]]
+    """Parameter name -> its gradients."""
+    nodes: Mapping[str, tuple[Gradient, ...]] = field(default_factory=dict)
+    """``sample_id/node label`` -> the gradients that reached that node."""
+    engine_calls: int = 0
+    no_cause: tuple[str, ...] = ()
+    """Labels of nodes for which the critic found no cause."""
+
+
+NodeValues = Mapping[str, Value]

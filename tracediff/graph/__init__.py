@@ -1,0 +1,1 @@
+"""Records to ParameterGraph: edge inference, nodes, edges."""
