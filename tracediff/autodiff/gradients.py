@@ -26,7 +26,8 @@ class GradientContext:
 class Gradient:
     """Feedback for one target from one run.
 
-    For a parameter, ``sample_id`` and ``index`` (t, the call index of the prompt node) order its gradients in time: eq. 8.
+    For a parameter, ``sample_id`` and ``index`` (t, the call index of the prompt node) order its
+    gradients in time: eq. 8.
     """
 
     target: str

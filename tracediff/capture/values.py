@@ -53,9 +53,9 @@ def leaves(value: Value, path: str = "") -> Iterator[Leaf]:
             case list() | tuple():
                 stack.extend((f"{at}[{i}]", item[i]) for i in range(len(item) - 1, -1, -1))
             case dict():
-                stack.extend((f"{at}.{key}" if at else str(key), item[key]) for key in reversed(item))
+                stack.extend((f"{at}.{key}" if at else str(key), item[key]) for key in reversed(list(item)))
             case Obj():
-                stack.extend((f"{at}.{key}" if at else key, item.fields[key]) for key in reversed(item.fields))
+                stack.extend((f"{at}.{key}" if at else key, item.fields[key]) for key in reversed(list(item.fields)))
             case Cut():
                 stack.append((at, item.head))
             case _:

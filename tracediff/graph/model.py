@@ -43,7 +43,7 @@ class Edge:
     target: Node
     argument: str
     evidence: str
-    """``identity``, ``id``, ``leaf``, ``cover``, ``slot``, ``inside`` (a child of a call with text of its own) or ``link``."""
+    """``identity``, ``id``, ``leaf``, ``cover``, ``slot``, ``inside`` (a child of a call with own text) or ``link``."""
     confidence: float
     """Probability in [0, 1] that the edge is true; calibrated over the test programs."""
     kind: str = "data"
