@@ -1,0 +1,39 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both need nothing but Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint bench bench-seeds clean
+
+# Made again when the dependencies change; otherwise a second call costs nothing.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "tracediff needs Python 3.11 to 3.14; $(PYTHON) is older. Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(STAMP)  ## two programs traced, differentiated and improved against the bundled simulated model
+	$(BIN)/tracediff demo
+
+test: $(STAMP) lint  ## everything that must hold
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## cost of tracing, inference and a backward pass, as ratios
+	$(BIN)/python -m benchmarks.traced_call
+	$(BIN)/python -m benchmarks.inference
+	$(BIN)/python -m benchmarks.backward
+
+bench-seeds: $(STAMP)  ## the simulated world over 10 seeds, and where credit goes
+	$(BIN)/python -m benchmarks.simulated_seeds
+	$(BIN)/python -m benchmarks.credit
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
