@@ -105,7 +105,18 @@ def run(code):
 
 
 def test_import_loads_no_client_and_no_screen_library():
-    heavy = ["openai", "anthropic", "rich", "typer", "optuna", "httpx", "httpx2", "langchain_core", "llama_index", "ray"]
+    heavy = [
+        "openai",
+        "anthropic",
+        "rich",
+        "typer",
+        "optuna",
+        "httpx",
+        "httpx2",
+        "langchain_core",
+        "llama_index",
+        "ray",
+    ]
     code = f"import sys, tracediff; print([m for m in {heavy!r} if m in sys.modules])"
     done = run(code)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
