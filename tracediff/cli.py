@@ -1,0 +1,275 @@
+"""The command line: `tracediff demo | optimize | eval | diff | graph | params`.
+
+Exit codes: 0 done, 1 failed, 2 bad usage, 3 finished without an improvement, 4 stopped by a budget, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tracediff.errors import EngineRefused, TracediffError, UsageError
+
+DONE, FAILED, BAD_USAGE, NO_IMPROVEMENT, BUDGET_REACHED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+app = typer.Typer(
+    name="tracediff",
+    help="Automatic differentiation in words for LLM programs that already exist.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Target = Annotated[str, typer.Argument(metavar="MODULE:PROGRAM", help="Such as app:answer, or path/app.py:answer.")]
+
+
+def main() -> None:
+    """Run the command line and exit with one of the codes above."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(_complain("interrupted", INTERRUPTED))
+    except EngineRefused as error:
+        sys.exit(_complain(str(error), FAILED))
+    except UsageError as error:
+        sys.exit(_complain(str(error), BAD_USAGE))
+    except TracediffError as error:
+        sys.exit(_complain(str(error), FAILED))
+
+
+def _complain(message: str, code: int) -> int:
+    from tracediff.report.graph_view import terminal
+
+    print(f"tracediff: {terminal(message)}", file=sys.stderr)
+    return code
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(help="Which simulated world: another number draws other skills and data.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Improve two small programs against the bundled simulated model. Needs no key and no network.
+
+    Example: tracediff demo --seed 3
+    """
+    from tracediff.demo import run_demo, show_demo
+
+    if as_json:
+        print(json.dumps(run_demo(seed)))
+    else:
+        show_demo(seed)
+
+
+@app.command()
+def optimize(
+    program: Target,
+    train: Annotated[Path, typer.Option(help="JSONL: one sample a line.")],
+    val: Annotated[Path, typer.Option(help="JSONL: the samples that decide what is kept.")],
+    metric: Annotated[str, typer.Option(help="MODULE:METRIC, metric(prediction, sample) -> number in [0, 1].")],
+    critic: Annotated[str, typer.Option(help="Model that writes the gradients, such as openai:gpt-4o.")],
+    run_dir: Annotated[Path, typer.Option(help="Folder for the journal and the prompts; made if absent.")],
+    proposer: Annotated[str, typer.Option(help="Model that writes the proposals; the critic's if absent.")] = "",
+    test: Annotated[Path | None, typer.Option(help="JSONL: scored once before and once after.")] = None,
+    loss_metric: Annotated[str, typer.Option(help="MODULE:METRIC for the threshold and the batch gate.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of batches and order.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples a step.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, help="Steps at most.")] = 12,
+    proposals: Annotated[int, typer.Option(min=1, help="Proposals a step at most.")] = 4,
+    in_flight: Annotated[int, typer.Option(min=1, help="Calls at the same time.")] = 16,
+    max_calls: Annotated[int | None, typer.Option(min=1, help="Model calls at most, all purposes together.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens at most, all purposes together.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0, help="Seconds at most.")] = None,
+    one_at_a_time: Annotated[bool, typer.Option(help="Change one parameter a step instead of all.")] = False,
+    gradients: Annotated[bool, typer.Option(help="Without: the optimizer sees raw inputs, outputs and scores.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Improve the prompts of a program and write them to RUN_DIR/prompts.json.
+
+    Example: tracediff optimize app:answer --train train.jsonl --val val.jsonl --metric app:exact
+    --critic openai:gpt-4o --proposer openai:gpt-4o --run-dir runs/1
+    """
+    import tracediff
+    from tracediff.report.progress import Progress
+
+    tracediff.instrument()
+    with Progress(enabled=not as_json) as progress:
+        result = tracediff.optimize(
+            load_object(program),
+            train=train,
+            val=val,
+            test=test,
+            metric=load_object(metric),
+            loss_metric=load_object(loss_metric) if loss_metric else None,
+            critic=critic,
+            proposer=proposer or critic,
+            run_dir=run_dir,
+            budget=_budget(max_calls, max_tokens, max_seconds),
+            seed=seed,
+            batch_size=batch_size,
+            max_steps=steps,
+            proposals=proposals,
+            max_in_flight=in_flight,
+            one_at_a_time=one_at_a_time,
+            gradients=gradients,
+            progress=progress,
+        )
+    _finish(result, run_dir, as_json=as_json)
+
+
+@app.command("eval")
+def evaluate(
+    program: Target,
+    data: Annotated[Path, typer.Option(help="JSONL: one sample a line.")],
+    metric: Annotated[str, typer.Option(help="MODULE:METRIC, metric(prediction, sample) -> number in [0, 1].")],
+    prompts: Annotated[Path | None, typer.Option(help="A prompts file to use instead of the code's texts.")] = None,
+    in_flight: Annotated[int, typer.Option(min=1, help="Samples at the same time.")] = 16,
+    as_json: Json = False,
+) -> None:
+    """Score a program on samples.
+
+    Example: tracediff eval app:answer --data test.jsonl --metric app:exact --prompts runs/1/prompts.json
+    """
+    import tracediff
+    from tracediff.store import load
+
+    tracediff.instrument()
+    target, measure = load_object(program), load_object(metric)
+    with tracediff.using(load(prompts) if prompts else {}):
+        found = tracediff.evaluate(target, data, measure, max_in_flight=in_flight)
+    if as_json:
+        print(json.dumps({"mean": found.mean, "spread": found.spread, "n": len(found.results)}))
+    else:
+        print(f"{found.mean:.3f} ± {found.spread:.3f} over {len(found.results)} samples")
+
+
+@app.command()
+def diff(
+    run_dir: Annotated[Path, typer.Argument(help="A run folder, or a prompts file.")], as_json: Json = False
+) -> None:
+    """Show what an optimization changed in the prompts.
+
+    Example: tracediff diff runs/1
+    """
+    from tracediff.report.diff import unified
+    from tracediff.report.graph_view import terminal
+    from tracediff.store import load
+
+    entries = load(run_dir / "prompts.json" if run_dir.is_dir() else run_dir).entries
+    before = {name: entry.code_text for name, entry in entries.items()}
+    after = {name: entry.text for name, entry in entries.items()}
+    if as_json:
+        print(json.dumps({name: {"before": before[name], "after": after[name]} for name in after}))
+    else:
+        print(terminal(unified(before, after)).rstrip() or "no prompt was changed")
+
+
+@app.command()
+def graph(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run saved with run.save(path).")],
+    svg: Annotated[Path | None, typer.Option(help="Write an SVG image.")] = None,
+    dot: Annotated[Path | None, typer.Option(help="Write Graphviz DOT.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what fed what in a saved run: a tree here, pictures with --svg, --dot or --html.
+
+    Example: tracediff graph run.jsonl --html run.html
+    """
+    from tracediff.graph import ParameterGraph
+    from tracediff.report import graph_view
+
+    found = ParameterGraph.from_jsonl(run)
+    for path, draw in ((svg, graph_view.svg), (dot, graph_view.dot), (html, graph_view.page)):
+        if path is not None:
+            _write(path, draw(found))
+    print(json.dumps(found.to_json()) if as_json else graph_view.tree(found))
+
+
+@app.command()
+def params(
+    module: Annotated[str, typer.Argument(metavar="MODULE", help="A module with trainable prompts.")],
+    as_json: Json = False,
+) -> None:
+    """List the trainable prompts that a module declares.
+
+    Example: tracediff params app
+    """
+    from dataclasses import asdict
+
+    from tracediff.capture import declared_parameters
+    from tracediff.report.graph_view import terminal
+
+    _import(module.partition(":")[0])
+    found = list(declared_parameters())
+    if as_json:
+        print(json.dumps([asdict(parameter) for parameter in found]))
+    for parameter in () if as_json else found:
+        state = "" if parameter.trainable else " (not trainable)"
+        print(terminal(f"{parameter.name}{state}  {parameter.file}:{parameter.line}\n{parameter.text}\n"))
+
+
+def _budget(calls: int | None, tokens: int | None, seconds: float | None) -> Mapping[str, Any] | None:
+    given = {"calls": calls, "tokens": tokens, "seconds": seconds}
+    return {name: limit for name, limit in given.items() if limit is not None} or None
+
+
+def _finish(result: Any, run_dir: Path, *, as_json: bool) -> None:
+    from tracediff.report.summary import as_object, lines
+
+    print(json.dumps(as_object(result)) if as_json else "\n".join(lines(result, run_dir)))
+    if result.stop_reason == "budget":
+        raise typer.Exit(BUDGET_REACHED)
+    if not result.improved:
+        raise typer.Exit(NO_IMPROVEMENT)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"can't write {path}: {error.strerror or error}") from error
+
+
+def load_object(spec: str) -> Callable[..., Any]:
+    """Return the object of ``module:name`` or ``path/file.py:name``; raise UsageError that says what is missing."""
+    module_name, _, path = spec.partition(":")
+    if not path:
+        raise UsageError(f"{spec!r} names no object: expected MODULE:NAME, such as app:answer")
+    found: Any = _import(module_name)
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            public = ", ".join(n for n in vars(found) if not n.startswith("_"))[:300] if hasattr(found, "__dict__") else ""
+            raise UsageError(f"{module_name} has no {name!r}. It has: {public}") from None
+    if not callable(found) and not hasattr(found, "invoke"):
+        raise UsageError(f"{spec} is no program: {type(found).__name__} can't be called and has no `invoke`")
+    return found  # type: ignore[no-any-return]
+
+
+def _import(name: str) -> Any:
+    """Import a module of the current folder or the path, or a file; its own errors come through as they are."""
+    if name.endswith(".py"):
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise UsageError(f"there is no file {name}")
+        sys.path.insert(0, str(path.parent))
+        name = path.stem
+    else:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise UsageError(f"there is no module {name!r} in {Path.cwd()} or on the path") from error
+        raise
