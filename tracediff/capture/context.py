@@ -1,0 +1,152 @@
+"""What the running code is in: the active candidate, the recording, the enclosing call.
+
+One key of the OpenTelemetry context carries one immutable ``Scope``, so everything follows tasks by itself and
+threads through ``carry_into_threads``. Two candidates run at the same time without touching each other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from opentelemetry import context as otel
+
+from tracediff.errors import UsageError
+from tracediff.parameters import Candidate
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+
+    from tracediff.capture.recorder import Recording
+
+SCOPE_KEY = "tracediff.scope"
+
+
+class Scope(NamedTuple):
+    """What the running code is in. Never changed: entering something attaches a new one."""
+
+    candidate: Candidate | None = None
+    """Texts of the enclosing ``using`` blocks, merged; the inner one wins."""
+    recording: Recording | None = None
+    """The innermost recording; it may have been closed since (a thread that outlived its run)."""
+    parent_id: str | None = None
+    """Record id of the enclosing call."""
+    is_trial: bool = False
+    """The recording judges a candidate, so a lost context makes it invalid."""
+    is_suppressed: bool = False
+    """An engine call: nothing is recorded, nothing replaced."""
+
+
+_NOWHERE = Scope()
+_SUPPRESSED = Scope(is_suppressed=True)
+
+
+class _Activated:
+    """The process default candidate, and whether threads carry the context already."""
+
+    def __init__(self) -> None:
+        self.candidate: Candidate = MappingProxyType({})
+        self.lock = threading.Lock()
+
+
+_process = _Activated()
+
+current_context = otel.get_current
+
+
+def current_scope() -> Scope | None:
+    """Return the scope of the running code, or None outside of every ``using``, ``record`` and traced call."""
+    return otel.get_current().get(SCOPE_KEY)  # type: ignore[return-value]
+
+
+def attach(scope: Scope) -> Token[Context]:
+    """Make ``scope`` the current one and return the token that ``detach`` takes back."""
+    return otel.attach(otel.Context({**otel.get_current(), SCOPE_KEY: scope}))
+
+
+def detach(token: Token[Context]) -> None:
+    """Return to the scope before ``attach``."""
+    otel.detach(token)
+
+
+@contextmanager
+def scoped(scope: Scope) -> Iterator[None]:
+    """Run the block in ``scope``."""
+    token = attach(scope)
+    try:
+        yield
+    finally:
+        detach(token)
+
+
+@contextmanager
+def using(candidate: Candidate) -> Iterator[None]:
+    """Run the block with these parameter texts in place of the code's. Nested blocks merge, the inner one wins.
+
+    >>> with using({"app.task": "Count the animals."}):
+    ...     current_text("app.task")
+    'Count the animals.'
+    """
+    checked = check_candidate(candidate)
+    carry_into_threads()
+    outer = current_scope() or _NOWHERE
+    merged = {**outer.candidate, **checked} if outer.candidate else checked
+    with scoped(outer._replace(candidate=MappingProxyType(merged))):
+        yield
+
+
+def activate(candidate: Candidate | None) -> None:
+    """Make ``candidate`` the process default that every ``using`` overrides; None returns to the code's texts."""
+    _process.candidate = MappingProxyType(check_candidate(candidate or {}))
+
+
+def check_candidate(candidate: object) -> dict[str, str]:
+    """Return ``candidate`` as a plain dict of its own, or raise UsageError when it isn't parameter name -> text."""
+    if not isinstance(candidate, Mapping):
+        raise UsageError(
+            f"a candidate is a mapping of parameter names to texts, not {type(candidate).__name__}; "
+            'for example {"app.task": "new text"}'
+        )
+    for name, text in candidate.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise UsageError(
+                f"a candidate maps parameter names to texts; {name!r} has {type(text).__name__} instead of str"
+            )
+    return dict(candidate)
+
+
+def current_text(parameter_name: str) -> str | None:
+    """Return the text that the active candidate gives this parameter, or None for the code's own.
+
+    ``using`` wins over ``activate``. Under ``suppressed`` nothing is replaced.
+    """
+    scope = current_scope()
+    if scope is not None:
+        if scope.is_suppressed:
+            return None
+        if scope.candidate is not None and (text := scope.candidate.get(parameter_name)) is not None:
+            return text
+    return _process.candidate.get(parameter_name)
+
+
+@contextmanager
+def suppressed() -> Iterator[None]:
+    """Run the block as tracediff's own: nothing in it is recorded, exported or replaced."""
+    with scoped(_SUPPRESSED):
+        yield
+
+
+def carry_into_threads() -> None:
+    """Make new threads and pool jobs run in the context they were started from. Once per process is enough."""
+    # Imported here: it patches nothing on import, but `import tracediff` should stay light.
+    from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
+    with _process.lock:
+        instrumentor = ThreadingInstrumentor()
+        if not instrumentor.is_instrumented_by_opentelemetry:
+            instrumentor.instrument()
