@@ -1,0 +1,217 @@
+"""The loopback server: the simulated models behind the OpenAI wire format, for the real client."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+from tracediff.simulate import wire
+from tracediff.simulate.critic import criticise
+from tracediff.simulate.optimizer import propose
+from tracediff.simulate.solver import solve
+from tracediff.simulate.world import World
+
+ROLES = {"sim-solver": "solver", "sim-critic": "critic", "sim-optimizer": "optimizer"}
+"""Model name -> role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what was answered."""
+
+    role: str
+    """solver, critic, optimizer; empty when the model is unknown."""
+    model: str
+    path: str
+    body: dict[str, Any]
+    status: int
+    reply: str
+    """The text that the model wrote, or the error's message."""
+    start_ns: int
+    end_ns: int
+
+    @property
+    def prompt(self) -> str:
+        """Every message of the request as text."""
+        return "\n".join(message.text for message in wire.messages_of(self.body))
+
+
+class Server:
+    """A simulated OpenAI endpoint on the loopback interface, running while the context is open.
+
+    Equal requests get equal replies, so concurrency changes no result::
+
+        with Server(World(seed=3)) as server:
+            client = OpenAI(base_url=server.base_url, api_key="simulated")
+    """
+
+    def __init__(self, world: World, *, port: int = 0) -> None:
+        self.world = world
+        self._port = port
+        self._log: list[Exchange] = []
+        self._lock = threading.Lock()
+        self._http: _Http | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Address for the client: ``http://127.0.0.1:PORT/v1``."""
+        if self._http is None:
+            raise RuntimeError("the simulated server is not running: use it as a context manager, or call start()")
+        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    @property
+    def log(self) -> tuple[Exchange, ...]:
+        """Every request so far, in the order in which the replies were ready."""
+        with self._lock:
+            return tuple(self._log)
+
+    def dump(self, path: Path | str) -> None:
+        """Write the log as JSONL, one exchange a line."""
+        lines = (json.dumps(asdict(exchange)) + "\n" for exchange in self.log)
+        Path(path).write_text("".join(lines), encoding="utf-8")
+
+    def start(self) -> Server:
+        """Listen; return itself."""
+        self._http = _Http(("127.0.0.1", self._port), self)
+        # The default of half a second is how long a stop would take.
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, name="tracediff-simulate", daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening; the log stays."""
+        if self._http is not None and self._thread is not None:
+            self._http.shutdown()
+            self._thread.join()
+            self._http.server_close()
+            self._http = self._thread = None
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def answer(self, path: str, body: dict[str, Any], retry: str = "0") -> Exchange:
+        """Return the exchange for one request; a pure function of the world, the body and the client's retry number."""
+        start = time.time_ns()
+        settings = self.world.settings
+        if settings.latency_s:
+            time.sleep(settings.latency_s)
+        model = str(body.get("model", ""))
+        role = ROLES.get(model, "")
+        if not role:
+            status, reply = 404, f"The model `{model}` does not exist; this simulation has {', '.join(ROLES)}."
+        elif self.world.draw("status", retry, json.dumps(body, sort_keys=True)) < settings.error_rate:
+            status, reply = 500, "The simulated server had an error while processing your request."
+        else:
+            status, reply = 200, self._reply(role, body)
+        exchange = Exchange(role, model, path, body, status, reply, start, time.time_ns())
+        with self._lock:
+            self._log.append(exchange)
+        return exchange
+
+    def _reply(self, role: str, body: dict[str, Any]) -> str:
+        messages = wire.messages_of(body)
+        if role == "solver":
+            return solve(self.world, messages)
+        request = "\n".join(message.text for message in messages if message.role == "user")
+        if role == "critic":
+            return criticise(self.world, request)
+        method = (wire.schema_of(body).get("properties") or {}).get("method") or {}
+        return propose(self.world, request, method.get("enum") or ())
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], simulation: Server) -> None:
+        self.simulation = simulation
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "tracediff-simulation"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing: the log of exchanges is the log."""
+
+    def do_GET(self) -> None:  # noqa: N802 - named by the method of the request
+        """List the models."""
+        if self.path.rstrip("/").endswith("/models"):
+            models = [{"id": name, "object": "model", "created": 0, "owned_by": "simulation"} for name in ROLES]
+            self._send(200, {"object": "list", "data": models})
+        else:
+            self._send(404, wire.error(f"Unknown request URL: GET {self.path}", "invalid_request_error"))
+
+    def do_POST(self) -> None:  # noqa: N802
+        """Answer a chat completion or a response."""
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if not self.headers.get("Authorization", "").removeprefix("Bearer").strip():
+            self._send(401, wire.error("You didn't provide an API key.", "invalid_request_error", "invalid_api_key"))
+            return
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            self._send(400, wire.error("The body is not a JSON object.", "invalid_request_error"))
+            return
+        path = self.path.split("?")[0].rstrip("/")
+        if not path.endswith(("/chat/completions", "/responses")):
+            self._send(404, wire.error(f"Unknown request URL: POST {self.path}", "invalid_request_error"))
+            return
+        simulation = cast(_Http, self.server).simulation
+        exchange = simulation.answer(path, body, self.headers.get("x-stainless-retry-count", "0"))
+        if exchange.status != 200:
+            kind, code = (
+                ("invalid_request_error", "model_not_found") if exchange.status == 404 else ("server_error", None)
+            )
+            self._send(exchange.status, wire.error(exchange.reply, kind, code))
+        elif path.endswith("/responses"):
+            if body.get("stream"):
+                events = wire.response_events(body, exchange.reply)
+                self._stream(f"event: {name}\ndata: {line}\n\n" for name, line in events)
+            else:
+                self._send(200, wire.response(body, exchange.reply))
+        elif body.get("stream"):
+            self._stream(f"data: {line}\n\n" for line in wire.chat_chunks(body, exchange.reply))
+        else:
+            self._send(200, wire.chat_completion(body, exchange.reply))
+
+    def _send(self, status: int, content: wire.Body) -> None:
+        raw = json.dumps(content).encode()
+        request_id = "sim-" + hashlib.sha256(raw).hexdigest()[:12]
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        self.send_header("x-request-id", request_id)
+        self.end_headers()
+        self.wfile.write(raw)
+        self.wfile.flush()
+
+    def _stream(self, events: Iterable[str]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in events:
+            raw = event.encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
+        self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
