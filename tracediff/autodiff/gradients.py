@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tracediff.capture.values import Value
-
 
 @dataclass(frozen=True, slots=True)
 class GradientContext:
@@ -50,8 +48,12 @@ class Gradients:
     nodes: Mapping[str, tuple[Gradient, ...]] = field(default_factory=dict)
     """``sample_id/node label`` -> the gradients that reached that node."""
     engine_calls: int = 0
+    """Engine calls that were answered, re-asks included."""
     no_cause: tuple[str, ...] = ()
-    """Labels of nodes for which the critic found no cause."""
-
-
-NodeValues = Mapping[str, Value]
+    """``sample_id/node label`` of the nodes for which the critic found no cause."""
+    unread: tuple[str, ...] = ()
+    """``sample_id/node label: reason`` where no usable reply came, so there is no gradient."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Sample id -> why its engine calls failed; such a sample has no gradients here."""
+    notes: tuple[str, ...] = ()
+    """Doubts: losses that had to be placed without an edge, node losses on sites that were not called."""
