@@ -1,0 +1,321 @@
+"""Records of one run to its ParameterGraph: events in order of time, containers, the output rule, doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from heapq import heapify, heappop, heappush
+
+from tracediff.capture.records import Ref, SpanRecord
+from tracediff.capture.values import Value
+from tracediff.errors import DataError
+from tracediff.graph.calls import Call, is_inside, leaves, ordered
+from tracediff.graph.confidence import confidence
+from tracediff.graph.explain import Explainer, Explanation, Finding
+from tracediff.graph.graph import ParameterGraph
+from tracediff.graph.links import Link, applied, stated
+from tracediff.graph.model import Edge, Node
+from tracediff.graph.sources import SHINGLE
+from tracediff.parameters import Parameter
+
+_START, _END = 1, 0
+
+
+def build(
+    records: Iterable[SpanRecord],
+    *,
+    output: Value = None,
+    output_refs: Sequence[Ref] = (),
+    sample_id: str = "",
+    run_id: str = "",
+    notes: Iterable[str] = (),
+    links: Iterable[Link] | None = None,
+) -> ParameterGraph:
+    """Return the graph of one run: the same for any order of ``records``.
+
+    ``output`` is the snapshot of the run's final output; None takes what the last outermost call returned.
+    ``links`` default to what ``tracediff.link`` stated. Raises DataError when records of several runs come without ``run_id``.
+    """
+    kept = list(records)
+    runs = sorted({record.run_id for record in kept})
+    if run_id:
+        kept = [record for record in kept if record.run_id == run_id]
+    elif len(runs) > 1:
+        raise DataError(
+            f"these are records of {len(runs)} runs: {', '.join(runs[:3])}. No edge joins two runs: give run_id=."
+        )
+    elif runs:
+        run_id = runs[0]
+    return _Assembly(ordered(kept)).graph(
+        output,
+        {ref.path: ref for ref in output_refs},
+        sample_id,
+        run_id,
+        list(notes),
+        stated() if links is None else links,
+    )
+
+
+class _Assembly:
+    def __init__(self, calls: list[Call]) -> None:
+        self.calls = calls
+        self.explainer = Explainer(calls)
+        self.found: dict[int, list[Finding]] = {}
+        """Target -> findings; the run's output is target -1."""
+        self.inputs: dict[int, Explanation] = {}
+        self.doubts: list[str] = []
+
+    def graph(
+        self,
+        output: Value,
+        output_refs: dict[str, Ref],
+        sample_id: str,
+        run_id: str,
+        notes: list[str],
+        links: Iterable[Link],
+    ) -> ParameterGraph:
+        """Return the finished graph."""
+        self._replay()
+        if output is None:
+            outermost = [call for call in self.calls if call.parent is None and call.record.error is None]
+            if outermost:
+                output = max(outermost, key=lambda call: call.record.end).record.output
+        final = self._final(output, output_refs)
+        nodes = [self._node(call) for call in self.calls]
+        edges = self._edges(nodes, links)
+        out, more = self._output(nodes, output, final)
+        if out not in nodes:
+            nodes.append(out)
+            edges += more
+        ranked = _topological(nodes, edges)
+        rank = {node.id: i for i, node in enumerate(ranked)}
+        edges.sort(key=lambda edge: (rank[edge.target.id], rank[edge.source.id], edge.argument, edge.kind))
+        return ParameterGraph(
+            nodes=tuple(ranked),
+            edges=tuple(edges),
+            parameters=_parameters(self.calls),
+            output=out,
+            result=output,
+            run_id=run_id,
+            sample_id=sample_id,
+            notes=tuple(dict.fromkeys([*notes, *self.doubts, *self._unknown()])),
+        )
+
+    # -- the run, replayed ---------------------------------------------------------------------------------------
+
+    def _replay(self) -> None:
+        events: list[tuple[int, int, int]] = []
+        for call in self.calls:
+            start = call.record.start
+            events.append((start, _START, call.position))
+            events.append((max(start, call.record.end), _END if call.record.end > start else 2, call.position))
+        for _, phase, position in sorted(events):
+            call = self.calls[position]
+            if phase == _START:
+                explanation = self.explainer.explain(call, call.record.inputs, call.refs())
+                self.inputs[position] = explanation
+                if not call.children:
+                    self.found[position] = explanation.findings
+            else:
+                self._end(call)
+
+    def _end(self, call: Call) -> None:
+        found = leaves(call.record.output, "")
+        if call.record.error is not None:
+            _, _, message = call.record.error.partition(": ")
+            found.append(("error", message or call.record.error))
+        if call.children:
+            found = self._own(call, found)
+            call.is_own = bool(found)
+            if call.is_own:
+                self.found[call.position] = self._inside(call)
+        elif call.is_passing:
+            return
+        self.explainer.note(call, found)
+
+    def _own(
+        self, call: Call, found: list[tuple[str, str | int | float | bool]]
+    ) -> list[tuple[str, str | int | float | bool]]:
+        """Return the leaves of a container's output that neither its children nor its inputs explain."""
+        own: list[tuple[str, str | int | float | bool]] = []
+        inputs = {
+            str(value).strip() for name in call.record.inputs for _, value in leaves(call.record.inputs[name], name)
+        }
+        for path, value in found:
+            if isinstance(value, bool) or str(value).strip() in inputs:
+                continue
+            explanation = self.explainer.explain(None, {path or "output": value}, {})
+            words = [text for texts in explanation.unknown.values() for text in texts]
+            inside = any(is_inside(self.calls, item.source, call.position) for item in explanation.findings)
+            if inside and all(len(text.split()) < SHINGLE for text in words):
+                continue
+            if explanation.is_whole and explanation.findings and len(str(value).split()) >= SHINGLE:
+                continue
+            own.append((path, value))
+        return own
+
+    def _inside(self, call: Call) -> list[Finding]:
+        """Return the edges into a container with text of its own: unconsumed outputs inside, explained inputs."""
+        members = [
+            other.position
+            for other in self.calls[call.position + 1 :]
+            if is_inside(self.calls, other.position, call.position)
+        ]
+        consumed = {item.source for member in members for item in self.found.get(member, [])}
+        findings = list(self.inputs[call.position].findings)
+        for member in members:
+            other = self.calls[member]
+            if member in consumed or other.is_passing or (other.children and not other.is_own):
+                continue
+            if any(self.calls[up].is_own for up in self._between(member, call.position)):
+                continue
+            label = f"{other.record.name}#{other.index}"
+            detail = f"{label} ran inside, nothing inside used its output, and the return has text of its own"
+            findings.append(Finding(member, other.record.name, "inside", confidence("inside", "only"), detail))
+        return findings
+
+    def _between(self, member: int, container: int) -> list[int]:
+        found = []
+        at = self.calls[member].parent
+        while at is not None and at != container:
+            found.append(at)
+            at = self.calls[at].parent
+        return found
+
+    # -- nodes and edges -----------------------------------------------------------------------------------------
+
+    def _node(self, call: Call) -> Node:
+        record = call.record
+        return Node(
+            id=record.id,
+            name=record.name,
+            kind=record.kind,
+            index=call.index,
+            inputs=record.inputs,
+            output=record.output,
+            parameter=record.parameter,
+            description=record.description,
+            error=record.error,
+            parent=None if call.parent is None else self.calls[call.parent].record.id,
+            is_container=bool(call.children) and not call.is_own,
+            attributes=record.attributes,
+        )
+
+    def _edges(self, nodes: list[Node], links: Iterable[Link]) -> list[Edge]:
+        edges: list[Edge] = []
+        for target, findings in sorted(self.found.items()):
+            best: dict[tuple[int, str], Finding] = {}
+            for item in findings:
+                other = best.get((item.source, item.argument))
+                if item.source != target and (other is None or item.confidence > other.confidence):
+                    best[item.source, item.argument] = item
+            edges += [_edge(nodes[item.source], nodes[target], item) for item in best.values()]
+        for source, target, stated_link in applied(links, self.calls):
+            detail = f"stated with link({stated_link.source!r}, {stated_link.target + '.' + stated_link.argument!r}, kind={stated_link.kind!r})"
+            edges = [
+                edge
+                for edge in edges
+                if not (
+                    edge.source is nodes[source] and edge.target is nodes[target] and edge.argument == stated_link.argument
+                )
+            ]
+            edges.append(Edge(nodes[source], nodes[target], stated_link.argument, "link", 1.0, stated_link.kind, detail))
+        return edges
+
+    # -- the output ----------------------------------------------------------------------------------------------
+
+    def _final(self, output: Value, refs: dict[str, Ref]) -> list[Finding]:
+        if output is None:
+            return []
+        named = {
+            ("output" + (path if path.startswith("[") or not path else "." + path))
+            if not path.startswith("output")
+            else path: ref
+            for path, ref in refs.items()
+        }
+        findings = self.explainer.explain(None, {"output": output}, named).findings
+        if findings:
+            return findings
+        used = {item.source for found in self.found.values() for item in found}
+        return [
+            Finding(call.position, "output", "inside", confidence("inside", "output"), "nothing used its output")
+            for call in self.calls
+            if call.position not in used and call.is_own and not call.is_passing and call.record.output is not None
+        ]
+
+    def _output(self, nodes: list[Node], output: Value, final: list[Finding]) -> tuple[Node, list[Edge]]:
+        sources = sorted({item.source for item in final})
+        if len(sources) == 1:
+            return nodes[sources[0]], []
+        taken = {node.id for node in nodes}
+        name = "output"
+        while name in taken:
+            name += "_"
+        node = Node(name, "output", "output", 0, {"output": output}, output)
+        best: dict[int, Finding] = {}
+        for item in final:
+            if item.source not in best or item.confidence > best[item.source].confidence:
+                best[item.source] = item
+        return node, [_edge(nodes[source], node, replace(best[source], argument="output")) for source in sources]
+
+    def _unknown(self) -> list[str]:
+        """Return a doubt for each argument whose unexplained text varies between the calls of its site."""
+        seen: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+        for position, explanation in sorted(self.inputs.items()):
+            call = self.calls[position]
+            if call.children and not call.is_own:
+                continue
+            for argument, texts in explanation.unknown.items():
+                seen.setdefault((call.record.name, argument), []).append(tuple(texts))
+        found: list[str] = []
+        for (name, argument), variants in seen.items():
+            if len(variants) > 1 and len(set(variants)) > 1:
+                common = set.intersection(*(set(item) for item in variants))
+                samples = [text for item in variants for text in item if text not in common]
+                if samples:
+                    shown = " ".join(samples[0].split())[:60]
+                    found.append(
+                        f"{name}, {argument}: text that varies between calls has no known source, such as {shown!r}"
+                    )
+        return found
+
+
+def _edge(source: Node, target: Node, item: Finding) -> Edge:
+    return Edge(source, target, item.argument, item.evidence, item.confidence, "data", item.detail)
+
+
+def _parameters(calls: list[Call]) -> tuple[Parameter, ...]:
+    found: dict[str, Parameter] = {}
+    for call in calls:
+        if call.record.parameter is not None:
+            found.setdefault(call.record.parameter.name, call.record.parameter)
+    return tuple(found.values())
+
+
+def _topological(nodes: list[Node], edges: list[Edge]) -> list[Node]:
+    """Return the nodes sources first, by start where the edges leave a choice; drop edges that close a cycle."""
+    order = {node.id: i for i, node in enumerate(nodes)}
+    waiting = dict.fromkeys(order, 0)
+    targets: dict[str, list[str]] = {}
+    for edge in edges:
+        waiting[edge.target.id] += 1
+        targets.setdefault(edge.source.id, []).append(edge.target.id)
+    ready = [order[name] for name, count in waiting.items() if not count]
+    heapify(ready)
+    ranked: list[Node] = []
+    done: set[str] = set()
+    while len(ranked) < len(nodes):
+        if not ready:  # a cycle: break it at the call that started first
+            ready.append(min(order[name] for name in order if name not in done))
+        node = nodes[heappop(ready)]
+        if node.id in done:
+            continue
+        done.add(node.id)
+        ranked.append(node)
+        for name in targets.get(node.id, ()):
+            waiting[name] -= 1
+            if not waiting[name] and name not in done:
+                heappush(ready, order[name])
+    rank = {node.id: i for i, node in enumerate(ranked)}
+    edges[:] = [edge for edge in edges if rank[edge.source.id] < rank[edge.target.id]]
+    return ranked

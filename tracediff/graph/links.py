@@ -1,0 +1,91 @@
+"""Edges that the user states: ``td.link("combine", "planner.task", kind="skip")``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from tracediff.errors import UsageError
+from tracediff.graph.calls import Call
+
+LinkKind: TypeAlias = Literal["data", "skip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The output of every call of ``source`` goes to ``argument`` of the next call of ``target``."""
+
+    source: str
+    target: str
+    argument: str
+    kind: LinkKind
+
+
+_LINKS: dict[tuple[str, str, str], Link] = {}
+
+
+def link(source: str, target: str, *, kind: LinkKind = "data") -> None:
+    """Return nothing; state that the output of site ``source`` goes to ``target``, written ``site.argument``.
+
+    Sites are named in full or by any suffix after a dot, as long as it names one site of the run. In each run
+    every call of the target site gets an edge from the nearest earlier call of the source site. ``"skip"`` marks an edge
+    that jumps over calls in between (LLM-AutoDiff, arXiv 2501.16673, section 3.2); both kinds carry gradients.
+
+    >>> link("combine", "planner.task", kind="skip")
+    >>> unlink("combine", "planner.task")
+    """
+    site, dot, argument = target.rpartition(".")
+    if not source or not dot or not site or not argument:
+        raise UsageError(
+            f"link({source!r}, {target!r}): the target must be written site.argument.\n"
+            'Example: tracediff.link("combine", "planner.task")'
+        )
+    if kind not in ("data", "skip"):
+        raise UsageError(f"link({source!r}, {target!r}): kind must be 'data' or 'skip', not {kind!r}")
+    _LINKS[source, site, argument] = Link(source, site, argument, kind)
+
+
+def unlink(source: str, target: str) -> None:
+    """Take back what ``link`` stated; unknown links are ignored."""
+    site, _, argument = target.rpartition(".")
+    _LINKS.pop((source, site, argument), None)
+
+
+def stated() -> tuple[Link, ...]:
+    """Return the links stated in this process, in order."""
+    return tuple(_LINKS.values())
+
+
+def applied(links: Iterable[Link], calls: list[Call]) -> list[tuple[int, int, Link]]:
+    """Return (source call, target call, link) for each target call with an earlier call of the source site.
+
+    Raises UsageError when a suffix names several sites of the run.
+    """
+    names = list(dict.fromkeys(call.record.name for call in calls))
+    found: list[tuple[int, int, Link]] = []
+    for item in links:
+        source, target = _site(item.source, names), _site(item.target, names)
+        if source is None or target is None:
+            continue
+        for call in calls:
+            if call.record.name != target:
+                continue
+            earlier = [
+                other
+                for other in calls
+                if other.record.name == source and other.record.end <= call.record.start and other is not call
+            ]
+            if earlier:
+                nearest = max(earlier, key=lambda other: (other.record.end, other.position))
+                found.append((nearest.position, call.position, item))
+    return found
+
+
+def _site(name: str, names: list[str]) -> str | None:
+    if name in names:
+        return name
+    matches = [other for other in names if other.endswith(("." + name, ":" + name))]
+    if len(matches) > 1:
+        raise UsageError(f"link: {name!r} names several sites of this run: {', '.join(matches)}. Write one in full.")
+    return matches[0] if matches else None

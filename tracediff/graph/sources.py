@@ -1,0 +1,146 @@
+"""Everything a later input can be explained by: whole texts, runs of words, short values."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tracediff.graph.words import Vocabulary, spans, unescaped
+
+SHINGLE = 4
+"""Words that a partial match needs at least; shorter values count only in delimited places."""
+POSTINGS = 12
+"""Places remembered for a shingle that several texts share: the first ones and the latest."""
+BOUNDARY = -1
+
+
+class Holder(NamedTuple):
+    """One place in one call's output where a text stands."""
+
+    call: int
+    """Position of the call in the run, by start."""
+    path: str
+    since: int
+    """Sequence number from which the text was known."""
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """A distinct text and the calls that put it out; without any, it came from outside (an input, a literal)."""
+
+    text: str
+    holders: list[Holder] = field(default_factory=list)
+    numbers: list[int] | None = None
+    start: int = -1
+    """Where its words stand in the index's stream."""
+    _spans: list[tuple[int, int]] | None = None
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Return (start, end) of each word in the unescaped text."""
+        if self._spans is None:
+            self._spans = spans(unescaped(self.text))
+        return self._spans
+
+
+class Piece(NamedTuple):
+    """A short value that stands delimited in an output."""
+
+    holder: Holder
+    is_whole: bool
+    text: str
+
+
+_SEGMENT = re.compile(r"[\n\r\t|\"“”`(){}\[\]<>;=*#]+|(?<=[^\w\s])\s+|\s+(?=[^\w\s])|:(?=\w)|,(?=\D)")
+
+
+class Sources:
+    """The texts known so far, in the order in which the run made them."""
+
+    def __init__(self, words: Vocabulary) -> None:
+        self.words = words
+        self.whole: dict[str, Source] = {}
+        """Stripped text -> its source."""
+        self.pieces: dict[tuple[int, ...], list[Piece]] = {}
+        """Words of a short value -> where it stands, in order of time."""
+        self._parts: dict[tuple[int, ...], list[Piece]] = {}
+        self._unsplit: list[tuple[Source, Holder]] = []
+        self._index: dict[tuple[int, ...], int] = {}
+        self._more: dict[tuple[int, ...], list[int]] = {}
+        self.stream: list[int] = []
+        self._starts: list[int] = []
+        self._indexed: list[Source] = []
+
+    def numbers(self, source: Source) -> list[int]:
+        """Return the word numbers of a source, made on first use."""
+        if source.numbers is None:
+            source.numbers = self.words.numbers(unescaped(source.text))
+        return source.numbers
+
+    def add(self, text: str, holder: Holder) -> None:
+        """Note that a call has put ``text`` out."""
+        key = text.strip()
+        source = self.whole.get(key)
+        if source is None:
+            source = self.whole[key] = Source(key)
+        source.holders.append(holder)
+        if source.start >= 0:
+            return
+        numbers = self.numbers(source)
+        if len(numbers) < SHINGLE:
+            if numbers:
+                self.pieces.setdefault(tuple(numbers), []).append(Piece(holder, is_whole=True, text=key))
+            return
+        self._unsplit.append((source, holder))
+        self._put(source, numbers)
+
+    def add_outside(self, text: str, numbers: list[int]) -> None:
+        """Note a text that no call has put out, so that later coincidences with it lose."""
+        if len(numbers) >= SHINGLE:
+            self._put(Source(text, numbers=numbers), numbers)
+
+    def _put(self, source: Source, numbers: list[int]) -> None:
+        start = source.start = len(self.stream)
+        self.stream += numbers
+        self.stream.append(BOUNDARY)
+        self._starts.append(start)
+        self._indexed.append(source)
+        shingles = list(zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False))
+        places = range(start, start + len(shingles))
+        known = list(map(self._index.setdefault, shingles, places))
+        if known != list(places):
+            more = self._more
+            for shingle, first, place in zip(shingles, known, places, strict=True):
+                if first != place:
+                    others = more.setdefault(shingle, [])
+                    if len(others) >= POSTINGS:
+                        del others[POSTINGS // 2]
+                    others.append(place)
+
+    def seeds(self, numbers: list[int]) -> list[int | None]:
+        """Return for each position a place in the stream where its next four words stand, or None."""
+        return list(map(self._index.get, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False)))
+
+    def places(self, shingle: tuple[int, ...], first: int) -> Iterable[int]:
+        """Return every remembered place of a shingle."""
+        more = self._more.get(shingle)
+        return (first, *more) if more else (first,)
+
+    def at(self, place: int) -> Source:
+        """Return the source that a place of the stream belongs to."""
+        return self._indexed[bisect_right(self._starts, place) - 1]
+
+    def parts(self, key: tuple[int, ...]) -> list[Piece]:
+        """Return the outputs in which a short value stands delimited, in order of time."""
+        for source, holder in self._unsplit:
+            seen: set[tuple[int, ...]] = set()
+            for segment in _SEGMENT.split(unescaped(source.text)):
+                if segment and len(segment) <= 60:
+                    words = self.words.key(segment)
+                    if 0 < len(words) < SHINGLE and words not in seen:
+                        seen.add(words)
+                        self._parts.setdefault(words, []).append(Piece(holder, is_whole=False, text=segment.strip()))
+        self._unsplit.clear()
+        return self._parts.get(key, [])
