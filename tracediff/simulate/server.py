@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from tracediff.simulate import wire
 from tracediff.simulate.critic import criticise
@@ -97,8 +97,9 @@ class Server:
             self._http.server_close()
             self._http = self._thread = None
 
-    def __enter__(self) -> Server:
-        return self.start()
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
@@ -151,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the log of exchanges is the log."""
 
-    def do_GET(self) -> None:  # noqa: N802 - named by the method of the request
+    def do_GET(self) -> None:
         """List the models."""
         if self.path.rstrip("/").endswith("/models"):
             models = [{"id": name, "object": "model", "created": 0, "owned_by": "simulation"} for name in ROLES]
@@ -159,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(404, wire.error(f"Unknown request URL: GET {self.path}", "invalid_request_error"))
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Answer a chat completion or a response."""
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if not self.headers.get("Authorization", "").removeprefix("Bearer").strip():
@@ -176,13 +177,12 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.endswith(("/chat/completions", "/responses")):
             self._send(404, wire.error(f"Unknown request URL: POST {self.path}", "invalid_request_error"))
             return
-        simulation = cast(_Http, self.server).simulation
+        simulation = cast("_Http", self.server).simulation
         exchange = simulation.answer(path, body, self.headers.get("x-stainless-retry-count", "0"))
         if exchange.status != 200:
-            kind, code = (
-                ("invalid_request_error", "model_not_found") if exchange.status == 404 else ("server_error", None)
-            )
-            self._send(exchange.status, wire.error(exchange.reply, kind, code))
+            unknown = exchange.status == 404
+            kind = "invalid_request_error" if unknown else "server_error"
+            self._send(exchange.status, wire.error(exchange.reply, kind, "model_not_found" if unknown else None))
         elif path.endswith("/responses"):
             if body.get("stream"):
                 events = wire.response_events(body, exchange.reply)

@@ -29,10 +29,8 @@ def messages_of(body: Body) -> list[Message]:
     given = body.get("messages", body.get("input", []))
     if isinstance(given, str):
         return [*found, Message("user", given)]
-    for item in given if isinstance(given, list) else []:
-        if isinstance(item, dict) and "role" in item:
-            found.append(Message(str(item["role"]), _text(item.get("content"))))
-    return found
+    items = [item for item in given if isinstance(item, dict) and "role" in item] if isinstance(given, list) else []
+    return found + [Message(str(item["role"]), _text(item.get("content"))) for item in items]
 
 
 def _text(content: object) -> str:

@@ -56,7 +56,7 @@ ADVERBS = tuple(
 ADVICE_FORMS = (
     "{verb} every {topic} before {gerund} the {noun}",
     "always {verb} the {topic} and keep the {noun} in view",
-    "when a {topic} comes up, {verb} it against the {noun}",
+    "when the {topic} comes up, {verb} it against the {noun}",
     "{verb} each {topic} first, then go on to {gerund}",
     "do not pass over any {topic}: {verb} it beside the {noun}",
     "take the {topic} one at a time and {verb} its {noun}",
@@ -65,7 +65,7 @@ ADVICE_FORMS = (
 )
 SYMPTOM_FORMS = (
     "the {topic} was {participle} {adverb}",
-    "a {topic} stood {participle} {adverb} here",
+    "one {topic} stood {participle} {adverb} here",
     "this part left the {topic} {participle} {adverb}",
     "the {topic} got {participle} on the way, {adverb}",
 )
