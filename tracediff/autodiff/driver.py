@@ -9,19 +9,22 @@ from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple, TypeAlias
 
+from tracediff.autodiff.critic import ask_loss
 from tracediff.autodiff.gradients import Gradient, GradientContext, Gradients
 from tracediff.autodiff.losses import Loss
-from tracediff.autodiff.rules import Delivery, Outcome, Visit, ask_loss, rule_for
-from tracediff.autodiff.view import Graph, Seed, View, is_trained, place
+from tracediff.autodiff.rules import rule_for
+from tracediff.autodiff.view import Seed, View, is_trained, place
+from tracediff.autodiff.visits import Delivery, Outcome, Visit
 from tracediff.engine import Engine
 from tracediff.errors import EngineUnavailable
+from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.model import Node
 from tracediff.scores import Score
 
 MAX_THREADS = 256
 PASSED = "This sample passed with a score of {score:.3g}: keep what made it work."
 
-Item: TypeAlias = "tuple[Graph, Loss | Score | float]"
+Item: TypeAlias = "tuple[ParameterGraph, Loss | Score | float]"
 
 
 class _Message(NamedTuple):
@@ -41,7 +44,7 @@ class _Options:
 
 
 def backward(
-    graph: Graph,
+    graph: ParameterGraph,
     loss: Loss | Score | float,
     engine: Engine,
     *,
@@ -139,7 +142,7 @@ _Done: TypeAlias = "SimpleQueue[tuple[_Pass, _Step, Future[Outcome]]]"
 class _Pass:
     """The backward pass over one run; lives for one call, touched by the driver's thread only."""
 
-    def __init__(self, graph: Graph, loss: Loss, options: _Options) -> None:
+    def __init__(self, graph: ParameterGraph, loss: Loss, options: _Options) -> None:
         self.view = View(graph, loss)
         self.options = options
         self.sample_id = graph.sample_id

@@ -6,66 +6,16 @@ inputs. LLM-AutoDiff (arXiv 2501.16673), eq. 5 to 7 and 9, 10.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
+from tracediff.autodiff.critic import FUNCTION_NODE, LLM_NODE, Entries, ask_critic, shown_parameter
 from tracediff.autodiff.gradients import Gradient
-from tracediff.autodiff.payload import MAX_VALUE_CHARS, clip, output_text, text_of
-from tracediff.autodiff.replies import Malformed, ask, read_object
-from tracediff.autodiff.templates import PromptTemplate, bundled
-from tracediff.autodiff.view import Input, Seed, View, is_trained
+from tracediff.autodiff.view import Input, is_trained
+from tracediff.autodiff.visits import Delivery, Outcome, Visit
 from tracediff.capture.values import Value
-from tracediff.engine import Engine, EngineRequest
 from tracediff.errors import NoRule, UsageError
 from tracediff.graph.model import Node
-
-LOSS = bundled("loss")
-LLM_NODE = bundled("llm_node")
-FUNCTION_NODE = bundled("function_node")
-
-
-class Delivery(NamedTuple):
-    """Feedback on its way to the output of an earlier node."""
-
-    target: Node
-    text: str
-    score: float
-    is_settled: bool = False
-    """For the target's parameter alone: what the target read was judged in the same request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a visit came to."""
-
-    deliveries: tuple[Delivery, ...] = ()
-    calls: int = 0
-    """Engine calls."""
-    is_no_cause: bool = False
-    unread: str = ""
-    """Why no usable reply came, if none came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One node, when everything after it is done."""
-
-    view: View
-    node: Node
-    feedbacks: tuple[Gradient, ...]
-    """What reached the node's output, by position of the successor; losses last."""
-    inputs: tuple[Input, ...]
-    """The live inputs."""
-    engine: Engine
-    retries: int
-
-    @property
-    def score(self) -> float:
-        """The lowest score among the feedbacks: what is said of the inputs is about that loss."""
-        return min(feedback.score for feedback in self.feedbacks)
-
 
 Rule: TypeAlias = Callable[[Visit], Outcome]
 UserRule: TypeAlias = Callable[[Node, Sequence[Gradient], Mapping[str, Value]], Mapping[str, str]]
@@ -137,7 +87,7 @@ def rule_for(node: Node) -> Rule:
 
 
 def _site_rule(name: str) -> UserRule | None:
-    import tracediff.capture as capture
+    from tracediff import capture
 
     find = getattr(capture, "site_rule", None)
     return find(name) if find else None
@@ -178,8 +128,8 @@ def functional(visit: Visit) -> Outcome:
         return pass_through(visit)
     inputs = _distinct(visit.inputs)
     asked = {f"i{at}": item for at, item in enumerate(inputs, 1)}
-    answers = _Entries(asked, {})
-    return _ask(visit, FUNCTION_NODE, answers, kind=visit.node.kind)
+    answers = Entries(asked, {})
+    return ask_critic(visit, FUNCTION_NODE, answers, kind=visit.node.kind)
 
 
 @_row("llm")
@@ -200,10 +150,10 @@ def language_model(visit: Visit) -> Outcome:
             frozen.setdefault(node.parameter.name, node)
     peers = {f"p{at}": nodes for at, nodes in enumerate(trained.values(), 1)}
     asked = {f"i{at}": item for at, item in enumerate(_distinct(inputs), 1)}
-    parameters = [_parameter(id_, nodes[-1]) for id_, nodes in peers.items()]
-    parameters += [_parameter("", node) for node in frozen.values()]
-    return _ask(
-        visit, LLM_NODE, _Entries(asked, {id_: nodes[-1] for id_, nodes in peers.items()}), parameters=parameters
+    parameters = [shown_parameter(id_, nodes[-1]) for id_, nodes in peers.items()]
+    parameters += [shown_parameter("", node) for node in frozen.values()]
+    return ask_critic(
+        visit, LLM_NODE, Entries(asked, {id_: nodes[-1] for id_, nodes in peers.items()}), parameters=parameters
     )
 
 
@@ -235,158 +185,6 @@ def _distinct(inputs: Sequence[Input]) -> list[Input]:
     for item in sorted(inputs, key=lambda item: item.kind == "skip"):
         found.setdefault(item.source.id, item)
     return [item for item in dict.fromkeys(inputs) if found[item.source.id] is item]
-
-
-# Requests ------------------------------------------------------------------------------------------------------------
-
-
-class _Entries(NamedTuple):
-    """What a request asks about, by id."""
-
-    inputs: Mapping[str, Input]
-    prompts: Mapping[str, Node]
-
-
-def _parameter(id_: str, node: Node) -> dict[str, object]:
-    """Return a parameter as the request shows it."""
-    parameter = node.parameter
-    assert parameter is not None
-    return {
-        "id": id_,
-        "name": parameter.name,
-        "role": parameter.role or node.description,
-        "instruction": parameter.instruction,
-        "trainable": parameter.trainable,
-        "text": clip(parameter.text, MAX_VALUE_CHARS),
-    }
-
-
-def _ask(visit: Visit, template: PromptTemplate, entries: _Entries, **values: object) -> Outcome:
-    """Return the deliveries that one engine call (and its re-asks) makes to the entries."""
-    node, view = visit.node, visit.view
-    shown = {id_: output_text(item.source.output) for id_, item in entries.inputs.items()}
-    rendered = template.render(
-        name=node.name,
-        call=node.index,
-        description=node.description,
-        inputs=[
-            {
-                "id": id_,
-                "argument": item.argument,
-                "source": item.source.label,
-                "about": item.source.description,
-                "kind": item.kind,
-                "text": shown[id_],
-            }
-            for id_, item in entries.inputs.items()
-        ],
-        context=list(_context(node, set(shown.values()), entries.prompts)),
-        output=f"[the call raised {node.error}]" if node.error else output_text(node.output),
-        feedbacks=[
-            {
-                "source": feedback.context.successor,
-                "about": feedback.context.description,
-                "score": feedback.score,
-                "text": text_of(feedback.feedback),
-            }
-            for feedback in visit.feedbacks
-        ],
-        score=view.verdict.score,
-        final=view.verdict.final,
-        expected=view.verdict.expected,
-        **values,
-    )
-    ids = (*entries.prompts, *entries.inputs)
-    outcome, texts = _feedback(visit.engine, rendered.system, rendered.user, ids, visit.retries)
-    score = visit.score
-    deliveries = [
-        Delivery(entries.prompts[id_], texts[id_], score, is_settled=True) for id_ in entries.prompts if id_ in texts
-    ]
-    deliveries += [Delivery(item.source, texts[id_], score) for id_, item in entries.inputs.items() if id_ in texts]
-    return Outcome(tuple(deliveries), outcome.calls, outcome.is_no_cause, outcome.unread)
-
-
-def _context(node: Node, shown: set[str], prompts: Mapping[str, Node]) -> Iterator[dict[str, str]]:
-    """Yield the arguments that are not shown yet, with whole prompt texts as their ids."""
-    for argument, value in node.inputs.items():
-        text = text_of(value)
-        if not text or text in shown:
-            continue
-        for id_, prompt in prompts.items():
-            rendered = prompt.output
-            if (
-                isinstance(rendered, str)
-                and len(rendered) > 40
-                and prompt.parameter
-                and rendered == prompt.parameter.text
-            ):
-                text = text.replace(rendered, f"[the text of {id_}]")
-        yield {"argument": argument, "text": text}
-
-
-def ask_loss(view: View, seed: Seed, engine: Engine, retries: int) -> Outcome:
-    """Return the loss gradient of a loss without feedback: one engine call (eq. 3, 4)."""
-    node = seed.node
-    is_final = seed.source == "loss"
-    rendered = LOSS.render(
-        name=node.name,
-        call=node.index,
-        description=node.description,
-        inputs=list(_context(node, set(), {})),
-        output=view.verdict.final if is_final else output_text(node.output),
-        expected=view.verdict.expected if is_final else "",
-        score=seed.score,
-    )
-    outcome, texts = _feedback(engine, rendered.system, rendered.user, ("output",), retries)
-    deliveries = tuple(Delivery(node, text, seed.score) for text in texts.values())
-    return Outcome(deliveries, outcome.calls, outcome.is_no_cause, outcome.unread)
-
-
-def _feedback(
-    engine: Engine, system: str, user: str, ids: Sequence[str], retries: int
-) -> tuple[Outcome, Mapping[str, str]]:
-    """Return what asking came to, and the feedback by id: only entries that name a fault."""
-    request = EngineRequest("backward", system, user, schema_name="feedback", schema=reply_schema(ids))
-    answer = ask(engine, request, lambda text: read_feedback(text, ids), retries=retries)
-    if isinstance(answer.value, Malformed):
-        return Outcome(calls=answer.calls, unread=answer.value.reason), {}
-    return Outcome(calls=answer.calls, is_no_cause=not answer.value), answer.value
-
-
-def reply_schema(ids: Sequence[str]) -> str:
-    """Return the JSON schema of a reply about ``ids`` as canonical JSON text."""
-    texts = {
-        "type": "object",
-        "properties": {id_: {"type": "string"} for id_ in ids},
-        "required": list(ids),
-        "additionalProperties": False,
-    }
-    schema = {
-        "type": "object",
-        "properties": {"feedback": texts, "no_cause": {"type": "boolean"}},
-        "required": ["feedback", "no_cause"],
-        "additionalProperties": False,
-    }
-    return json.dumps(schema, sort_keys=True, separators=(",", ":"))
-
-
-def read_feedback(text: str, ids: Sequence[str]) -> Mapping[str, str] | Malformed:
-    """Return feedback by id from a critic's reply, faults only; nothing if it says that it found no cause."""
-    found = read_object(text, ("feedback",))
-    if isinstance(found, Malformed):
-        return found
-    if found.get("no_cause") is True:
-        return {}
-    entries: Any = found["feedback"]
-    if not isinstance(entries, dict):
-        return Malformed('"feedback" must be an object with one text for each id')
-    unknown = [key for key in entries if key not in ids]
-    if unknown and not any(id_ in entries for id_ in ids):
-        return Malformed(f"{json.dumps(unknown[0])} is no id of the request; the ids are {', '.join(ids)}")
-    wrong = next((id_ for id_ in ids if not isinstance(entries.get(id_), str | None)), None)
-    if wrong is not None:
-        return Malformed(f'the feedback for "{wrong}" must be a text')
-    return {id_: entries[id_].strip() for id_ in ids if (entries.get(id_) or "").strip()}
 
 
 # Rules of users ------------------------------------------------------------------------------------------------------

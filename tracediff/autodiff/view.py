@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tracediff.autodiff.gradients import GradientContext
 from tracediff.autodiff.losses import Loss
 from tracediff.autodiff.payload import output_text, text_of
-from tracediff.capture.values import Value
+from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.model import Edge, Node
 from tracediff.scores import Score
-
-
-class Graph(Protocol):
-    """What the backward pass reads of a ParameterGraph."""
-
-    @property
-    def nodes(self) -> Sequence[Node]:
-        """Every node, in topological order."""
-        ...
-
-    @property
-    def edges(self) -> Sequence[Edge]:
-        """Every edge."""
-        ...
-
-    @property
-    def output(self) -> Node:
-        """The node whose output is the run's, or a synthetic last node."""
-        ...
-
-    @property
-    def result(self) -> Value:
-        """Snapshot of the run's final output."""
-        ...
-
-    @property
-    def sample_id(self) -> str:
-        """The sample that the run was on."""
-        ...
 
 
 class Input(NamedTuple):
@@ -77,33 +48,29 @@ class Verdict:
 class View:
     """One graph as the backward pass sees it."""
 
-    def __init__(self, graph: Graph, loss: Loss) -> None:
+    def __init__(self, graph: ParameterGraph, loss: Loss) -> None:
         self.graph = graph
         self.loss = loss
-        self.nodes: tuple[Node, ...] = tuple(graph.nodes)
-        if all(node is not graph.output for node in self.nodes):
-            self.nodes += (graph.output,)
+        self.nodes = graph.nodes
+        self._by_id = {node.id: node for node in self.nodes}
         self.position = {node.id: at for at, node in enumerate(self.nodes)}
-        self._incoming: dict[str, list[Edge]] = {node.id: [] for node in self.nodes}
-        for edge in sorted(graph.edges, key=lambda edge: self.position[edge.source.id]):
-            self._incoming[edge.target.id].append(edge)
         self.trained: set[str] = set()
         """Ids of the nodes with a trainable parameter upstream, or their own."""
         for node in self.nodes:
-            if is_trained(node) or any(edge.source.id in self.trained for edge in self._incoming[node.id]):
+            if is_trained(node) or any(edge.source.id in self.trained for edge in self.incoming(node)):
                 self.trained.add(node.id)
         final = f"[the program raised {loss.error}]" if loss.error else output_text(graph.result)
         self.verdict = Verdict(loss.score, final, text_of(loss.ground_truth))
 
-    def incoming(self, node: Node) -> list[Edge]:
+    def incoming(self, node: Node) -> tuple[Edge, ...]:
         """Return the edges into a node, by the position of their source."""
-        return self._incoming[node.id]
+        return self.graph.predecessors(node)
 
     def inputs(self, node: Node) -> tuple[Input, ...]:
         """Return the live inputs of a node, each (argument, source) once."""
         found = (
             Input(edge.argument, edge.source, edge.kind)
-            for edge in self._incoming[node.id]
+            for edge in self.incoming(node)
             if edge.source.id in self.trained
         )
         return tuple({(item.argument, item.source.id): item for item in found}.values())
@@ -116,13 +83,22 @@ class View:
                 reached.update(item.source.id for item in self.inputs(node))
         return [node for node in reversed(self.nodes) if node.id in reached]
 
+    def description(self, node: Node) -> str:
+        """Return what a node is for: its own description, else that of the nearest call around it."""
+        around: Node | None = node
+        while around is not None:
+            if around.description:
+                return around.description
+            around = self._by_id.get(around.parent or "")
+        return ""
+
     def context(self, node: Node) -> GradientContext:
         """Return what feedback on the inputs of ``node`` is written about (eq. 6)."""
         return GradientContext(
             inputs={argument: text_of(value) for argument, value in node.inputs.items()},
             output=output_text(node.output),
             successor=node.label,
-            description=node.description,
+            description=self.description(node),
             ground_truth=self.verdict.expected,
             final_output=self.verdict.final,
         )
@@ -170,10 +146,11 @@ def place(view: View, threshold: float) -> tuple[list[Seed], list[str]]:
 
 
 def _uncaught(view: View) -> str:
-    """Return the error that ended a run without output, if its records show one."""
-    if view.graph.result is not None or view.incoming(view.graph.output):
-        return ""
-    return next((node.error for node in reversed(view.nodes) if node.error), "")
+    """Return the error that ended the run, if its last outermost call raised and nothing says what the result is."""
+    last = next((node for node in reversed(view.nodes) if node.parent is None and node.kind != "output"), None)
+    output = view.graph.output
+    is_inferred = view.graph.result is None or output.kind != "output"
+    return last.error if last is not None and last.error and last is not output and is_inferred else ""
 
 
 def _raised(view: View, error: str) -> list[Node]:
