@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,6 +59,7 @@ class Server:
         self._port = port
         self._log: list[Exchange] = []
         self._lock = threading.Lock()
+        self._failed: Counter[str] = Counter()
         self._http: _Http | None = None
         self._thread: threading.Thread | None = None
 
@@ -104,8 +106,11 @@ class Server:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    def answer(self, path: str, body: dict[str, Any], retry: str = "0") -> Exchange:
-        """Return the exchange for one request; a pure function of the world, the body and the client's retry number."""
+    def answer(self, path: str, body: dict[str, Any]) -> Exchange:
+        """Return the exchange for one request; status and reply depend on the world and the body only.
+
+        With an error rate, a request fails a number of times that is drawn from the body, and then succeeds.
+        """
         start = time.time_ns()
         settings = self.world.settings
         if settings.latency_s:
@@ -114,7 +119,7 @@ class Server:
         role = ROLES.get(model, "")
         if not role:
             status, reply = 404, f"The model `{model}` does not exist; this simulation has {', '.join(ROLES)}."
-        elif self.world.draw("status", retry, json.dumps(body, sort_keys=True)) < settings.error_rate:
+        elif self._fails(json.dumps(body, sort_keys=True)):
             status, reply = 500, "The simulated server had an error while processing your request."
         else:
             status, reply = 200, self._reply(role, body)
@@ -122,6 +127,15 @@ class Server:
         with self._lock:
             self._log.append(exchange)
         return exchange
+
+    def _fails(self, body: str) -> bool:
+        rate = self.world.settings.error_rate
+        if not rate:
+            return False
+        with self._lock:
+            fails = self.world.draw("status", str(self._failed[body]), body) < rate
+            self._failed[body] += fails
+        return fails
 
     def _reply(self, role: str, body: dict[str, Any]) -> str:
         messages = wire.messages_of(body)
@@ -178,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, wire.error(f"Unknown request URL: POST {self.path}", "invalid_request_error"))
             return
         simulation = cast("_Http", self.server).simulation
-        exchange = simulation.answer(path, body, self.headers.get("x-stainless-retry-count", "0"))
+        exchange = simulation.answer(path, body)
         if exchange.status != 200:
             unknown = exchange.status == 404
             kind = "invalid_request_error" if unknown else "server_error"

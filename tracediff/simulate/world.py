@@ -27,7 +27,7 @@ class Settings:
 
     latency_s: float = 0.0
     error_rate: float = 0.0
-    """Share of requests that get status 500; a retry draws again."""
+    """Share of attempts that get status 500; a request always gets the same number of them before its reply."""
     solver_noise: float = 0.04
     """Share of samples that stay wrong with every skill on."""
     critic_miss: float = 0.1
