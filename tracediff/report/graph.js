@@ -37,8 +37,11 @@
     document.querySelectorAll("#details > section").forEach((s) => { s.hidden = s.dataset.node !== id; });
     svg.querySelectorAll(".node").forEach((n) => n.classList.toggle("chosen", n.dataset.node === id));
   };
+  const choose = (id) => { open(id); history.replaceState(null, "", "#" + id); };
   svg.querySelectorAll(".node").forEach((n) => {
-    n.addEventListener("click", () => open(n.dataset.node));
-    n.addEventListener("keydown", (e) => { if (e.key === "Enter") open(n.dataset.node); });
+    n.addEventListener("click", () => choose(n.dataset.node));
+    n.addEventListener("keydown", (e) => { if (e.key === "Enter") choose(n.dataset.node); });
   });
+  // A link to the page can name the node to show.
+  if (location.hash.length > 1) open(decodeURIComponent(location.hash.slice(1)));
 })();

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from tracediff.autodiff.gradients import Gradient, Gradients
-from tracediff.capture.codec import as_text
+from tracediff.autodiff.payload import text_of
 from tracediff.graph import Edge, Node, ParameterGraph
 from tracediff.report.layout import arrange
 
@@ -134,8 +134,8 @@ def _details(node: Node, graph: ParameterGraph, gradients: Gradients | None) -> 
             ]
     return {
         "node": node,
-        "inputs": {name: _excerpt(as_text(value)) for name, value in node.inputs.items()},
-        "output": _excerpt(as_text(node.output)),
+        "inputs": {name: _excerpt(text_of(value)) for name, value in node.inputs.items()},
+        "output": _excerpt(text_of(node.output)),
         "edges": [(edge, graph.explain(edge)) for edge in graph.predecessors(node)],
         "gradients": list(dict.fromkeys((g.score, g.feedback) for g in found)),
     }
