@@ -21,26 +21,27 @@ def saved(tmp_path, text="Greet {who} warmly."):
 def test_round_trip(tmp_path):
     prompts = load(saved(tmp_path))
     assert dict(prompts) == {"app.greeting": "Greet {who} warmly."}
-    assert prompts.text_for("app.greeting", GREETING.text) == "Greet {who} warmly."
-    assert prompts.text_for("app.other", "x") is None
+    text = prompts["app.greeting"].for_code("app.greeting", GREETING.text)
+    assert text == "Greet {who} warmly."
+    assert type(text) is str
 
 
 def test_changed_code_keeps_the_code_text_and_shows_the_difference(tmp_path):
     prompts = load(saved(tmp_path))
     with pytest.warns(UserWarning, match=r"(?s)-Say hello to \{who\}\..*\+Say good bye to \{who\}\..*code's text is kept"):
-        assert prompts.text_for("app.greeting", "Say good bye to {who}.") is None
+        assert prompts["app.greeting"].for_code("app.greeting", "Say good bye to {who}.") is None
 
 
 def test_changed_code_raises_when_strict(tmp_path):
     prompts = load(saved(tmp_path), strict=True)
     with pytest.raises(PromptsMismatch, match=r"app\.greeting"):
-        prompts.text_for("app.greeting", "Say good bye to {who}.")
+        prompts["app.greeting"].for_code("app.greeting", "Say good bye to {who}.")
 
 
 def test_unchanged_code_warns_of_nothing(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert load(saved(tmp_path)).text_for("app.greeting", GREETING.text)
+        assert load(saved(tmp_path))["app.greeting"].for_code("app.greeting", GREETING.text)
 
 
 @pytest.mark.parametrize(

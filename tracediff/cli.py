@@ -164,9 +164,8 @@ def diff(
     from tracediff.report.graph_view import terminal
     from tracediff.store import load
 
-    entries = load(run_dir / "prompts.json" if run_dir.is_dir() else run_dir).entries
-    before = {name: entry.code_text for name, entry in entries.items()}
-    after = {name: entry.text for name, entry in entries.items()}
+    after = load(run_dir / "prompts.json" if run_dir.is_dir() else run_dir)
+    before = {name: text.code_text for name, text in after.items()}
     if as_json:
         print(json.dumps({name: {"before": before[name], "after": after[name]} for name in after}))
     else:
@@ -250,7 +249,9 @@ def load_object(spec: str) -> Callable[..., Any]:
         try:
             found = getattr(found, name)
         except AttributeError:
-            public = ", ".join(n for n in vars(found) if not n.startswith("_"))[:300] if hasattr(found, "__dict__") else ""
+            public = (
+                ", ".join(n for n in vars(found) if not n.startswith("_"))[:300] if hasattr(found, "__dict__") else ""
+            )
             raise UsageError(f"{module_name} has no {name!r}. It has: {public}") from None
     if not callable(found) and not hasattr(found, "invoke"):
         raise UsageError(f"{spec} is no program: {type(found).__name__} can't be called and has no `invoke`")

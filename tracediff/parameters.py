@@ -6,11 +6,15 @@ concatenation: no attribute access, no format specification, no logic, so a text
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from tracediff.errors import PromptsMismatch
 
 Candidate: TypeAlias = Mapping[str, str]
 """One value for each parameter: parameter name -> text. Immutable by convention; never mutated by tracediff."""
@@ -41,6 +45,48 @@ class Parameter:
     def text_hash(self) -> str:
         """First 16 hex digits of the text's SHA-256."""
         return text_hash(self.text)
+
+
+class TrainedText(str):
+    """A text that was trained from a known text of the code; it may replace that one and no other.
+
+    Candidates may hold it in place of a plain str. It never reaches the program: what is read from it is plain.
+    """
+
+    __slots__ = ("code_hash", "code_text", "is_strict", "origin")
+
+    code_text: str
+    code_hash: str
+    origin: str
+    is_strict: bool
+
+    @classmethod
+    def of(cls, text: str, code_text: str, code_hash: str, *, origin: str = "", is_strict: bool = False) -> TrainedText:
+        """Return ``text`` as trained from ``code_text`` (of hash ``code_hash``), read from ``origin``."""
+        made = cls(text)
+        made.code_text, made.code_hash, made.origin, made.is_strict = code_text, code_hash, origin, is_strict
+        return made
+
+    def for_code(self, name: str, code_text: str) -> str | None:
+        """Return the plain text for a parameter whose code says ``code_text``; None when the code has changed since.
+
+        Then it warns with the difference, or raises PromptsMismatch when strict.
+        """
+        if self.code_hash == text_hash(code_text):
+            return str(self)
+        difference = "\n".join(
+            difflib.unified_diff(
+                self.code_text.splitlines(), code_text.splitlines(), "code then", "code now", lineterm=""
+            )
+        )
+        message = (
+            f"the prompt {name!r} in {self.origin or 'the prompts file'} was trained from another text than the code "
+            f"has now.\n{difference}\nOptimize again from the new text, or put the old one back."
+        )
+        if self.is_strict:
+            raise PromptsMismatch(message)
+        warnings.warn(message + " The code's text is kept.", stacklevel=3)
+        return None
 
 
 def text_hash(text: str) -> str:

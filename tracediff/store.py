@@ -5,77 +5,17 @@ A file is JSON: per parameter its text, its variables and the hash of the code's
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tempfile
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tracediff.errors import DataError, PromptsMismatch
-from tracediff.parameters import Parameter, slots, text_hash
+from tracediff.errors import DataError
+from tracediff.parameters import Parameter, TrainedText, slots, text_hash
 
 _FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPrompt:
-    """One entry of a prompts file."""
-
-    text: str
-    variables: tuple[str, ...]
-    code_hash: str
-    """Hash of the text that stood in the code when this one was trained."""
-    code_text: str
-
-
-class Prompts(Mapping[str, str]):
-    """A candidate read from a file: parameter name -> text, with the code each text was trained from."""
-
-    __slots__ = ("entries", "path", "strict")
-
-    def __init__(self, entries: Mapping[str, StoredPrompt], path: str = "", *, strict: bool = False) -> None:
-        self.entries = dict(entries)
-        self.path = path
-        self.strict = strict
-
-    def __getitem__(self, name: str) -> str:
-        return self.entries[name].text
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.entries)
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def __repr__(self) -> str:
-        return f"Prompts({dict(self)!r})"
-
-    def text_for(self, name: str, code_text: str) -> str | None:
-        """Return the text for a parameter whose code says ``code_text``; None when the code has changed since.
-
-        Warns with the difference once per name, or raises PromptsMismatch when ``strict``.
-        """
-        entry = self.entries.get(name)
-        if entry is None or entry.code_hash == text_hash(code_text):
-            return entry and entry.text
-        difference = "\n".join(
-            difflib.unified_diff(
-                entry.code_text.splitlines(), code_text.splitlines(), "code then", "code now", lineterm=""
-            )
-        )
-        message = (
-            f"the prompt {name!r} in {self.path or 'the prompts file'} was trained from another text "
-            f"than the code has now.\n"
-            f"{difference}\nOptimize again from the new text, or put the old one back."
-        )
-        if self.strict:
-            raise PromptsMismatch(message)
-        warnings.warn(message + " The code's text is kept.", stacklevel=2)
-        return None
 
 
 def save_prompts(path: str | os.PathLike[str], candidate: Mapping[str, str], parameters: Iterable[Parameter]) -> None:
@@ -115,8 +55,8 @@ def save_prompts(path: str | os.PathLike[str], candidate: Mapping[str, str], par
         raise
 
 
-def load(path: str | os.PathLike[str], *, strict: bool = False) -> Prompts:
-    """Return the candidate of a prompts file, for ``tracediff.activate`` or ``tracediff.using``.
+def load(path: str | os.PathLike[str], *, strict: bool = False) -> dict[str, TrainedText]:
+    """Return the candidate of a prompts file, parameter name -> text; for ``activate`` or ``using``.
 
     Args:
         path: A file written by ``result.save`` or ``tracediff optimize``.
@@ -134,26 +74,25 @@ def load(path: str | os.PathLike[str], *, strict: bool = False) -> Prompts:
             "Expected a file written by result.save(...) or `tracediff optimize`."
         ) from error
     try:
-        prompts = _entries(json.loads(body))
+        return _texts(json.loads(body), os.fspath(path), is_strict=strict)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{os.fspath(path)} is no prompts file: {error}. "
             f'Expected {{"tracediff_prompts": {_FORMAT}, "prompts": {{name: {{"text", "variables", "code_hash"}}}}}}.'
         ) from error
-    return Prompts(prompts, os.fspath(path), strict=strict)
 
 
-def _entries(document: Any) -> dict[str, StoredPrompt]:
+def _texts(document: Any, origin: str, *, is_strict: bool) -> dict[str, TrainedText]:
     if not isinstance(document, dict) or document.get("tracediff_prompts") != _FORMAT:
         raise ValueError(f'"tracediff_prompts": {_FORMAT} is missing')
-    entries = {}
+    texts = {}
     for name, entry in document["prompts"].items():
         text = entry["text"]
         if not isinstance(text, str):
             raise TypeError(f"the text of {name!r} is no string")
-        variables = tuple(entry.get("variables", ()))
-        missing = [variable for variable in variables if variable not in slots(text)]
+        missing = [variable for variable in entry.get("variables", ()) if variable not in slots(text)]
         if missing:
             raise ValueError(f"the text of {name!r} has lost the variable {missing[0]!r}")
-        entries[name] = StoredPrompt(text, variables, entry["code_hash"], entry.get("code_text", ""))
-    return entries
+        code = entry.get("code_text", "")
+        texts[name] = TrainedText.of(text, code, entry["code_hash"], origin=origin, is_strict=is_strict)
+    return texts
