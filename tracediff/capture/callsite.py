@@ -1,0 +1,52 @@
+"""The user's code that made a call: what names the record of a patched client."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import sysconfig
+from pathlib import Path
+from types import FrameType
+
+from tracediff.capture.names import module_name
+
+_OWN_PACKAGES = ("tracediff", "opentelemetry", "wrapt")
+_BODIES = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+"""Frames of their own before Python 3.12, inlined since: never part of a name, so that versions agree."""
+
+
+def calling_site() -> str | None:
+    """Return ``module.qualname`` of the innermost user function on the stack, None where there is none.
+
+    Frames of installed packages, of the standard library and of tracediff are skipped. The search ends at an event
+    loop: what lies below it started the loop, it did not make this call.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        module = frame.f_globals.get("__name__", "")
+        if module == "asyncio.events":
+            return None
+        if code.co_name not in _BODIES and not _is_library(code.co_filename, module.partition(".")[0]):
+            name = module_name(frame.f_globals)
+            return name if code.co_name == "<module>" else f"{name}.{code.co_qualname}"
+        frame = frame.f_back
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_library(filename: str, package: str) -> bool:
+    """Tell whether a file is not the user's."""
+    if package.startswith(_OWN_PACKAGES) or filename.startswith("<frozen"):
+        return True
+    path = Path(filename)
+    if not {"site-packages", "dist-packages"}.isdisjoint(path.parts):
+        return True
+    return any(path.is_relative_to(root) for root in _library_roots())
+
+
+@functools.cache
+def _library_roots() -> tuple[str, ...]:
+    """Return the folders of the standard library."""
+    paths = sysconfig.get_paths()
+    return paths["stdlib"], paths["platstdlib"]

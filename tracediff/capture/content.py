@@ -1,0 +1,144 @@
+"""Content on spans, opt-in: GenAI messages as JSON strings, and the whole record, from which it can be rebuilt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from tracediff import attributes as keys
+from tracediff.capture import codec
+from tracediff.capture.records import SpanRecord
+from tracediff.capture.values import Cut, Obj, Value
+from tracediff.errors import DataError
+
+_WITH_CONTENT = ("SPAN_ONLY", "SPAN_AND_EVENT")
+_MAX_VARIABLES = 8
+"""Prompt arguments that become attributes of their own; all of them stand in the record."""
+
+
+def is_wanted() -> bool:
+    """Tell whether the standard environment variable asks for content on spans."""
+    return os.environ.get(keys.CAPTURE_CONTENT_VARIABLE, "").upper() in _WITH_CONTENT
+
+
+def of_record(record: SpanRecord) -> dict[str, str]:
+    """Return the content attributes of a record: what viewers know, and the record itself."""
+    found: dict[str, str] = {}
+    match record.kind:
+        case "llm":
+            found = dict(_llm(record))
+        case "prompt":
+            arguments = list(record.inputs.items())[:_MAX_VARIABLES]
+            found = {keys.PROMPT_VARIABLE_PREFIX + name: _text(value) for name, value in arguments}
+        case "tool":
+            found = {keys.TOOL_CALL_ARGUMENTS: _json(dict(record.inputs)), keys.TOOL_CALL_RESULT: _json(record.output)}
+        case "retriever":
+            query = next((value for value in record.inputs.values() if isinstance(value, str)), "")
+            found = {keys.RETRIEVAL_QUERY: query, keys.RETRIEVAL_DOCUMENTS: _json(record.output)}
+        case _:
+            pass
+    return found | record_attributes(record)
+
+
+def _llm(record: SpanRecord) -> Iterator[tuple[str, str]]:
+    """Yield the messages of a model call, of chat completions, responses or text completions."""
+    inputs = record.inputs
+    asked = next((inputs[key] for key in ("messages", "input", "prompt") if key in inputs), [])
+    messages: list[Any] = asked if isinstance(asked, list) else [asked]
+    yield keys.INPUT_MESSAGES, _json([_message(message) for message in messages])
+    if isinstance(instructions := inputs.get("instructions"), str):
+        yield keys.SYSTEM_INSTRUCTIONS, _json([{"type": "text", "content": instructions}])
+    if (tools := inputs.get("tools")) is not None:
+        yield keys.TOOL_DEFINITIONS, _json(tools)
+    reasons = record.attributes.get(keys.RESPONSE_FINISH_REASONS)
+    outputs = record.output if isinstance(record.output, list) else [record.output] if record.output else []
+    answers = [{"role": "assistant", **_message(output, "assistant")} for output in outputs]
+    for answer, reason in zip(answers, reasons if isinstance(reasons, list) else [], strict=False):
+        answer["finish_reason"] = reason
+    yield keys.OUTPUT_MESSAGES, _json(answers)
+
+
+def _message(message: Value, role: str = "user") -> dict[str, Any]:
+    """Return one message in the conventions' form."""
+    role = str(_field(message, "role") or role)
+    body = message if isinstance(message, str) else _field(message, "content")
+    parts: list[dict[str, Any]] = []
+    kind = _field(message, "type")
+    if role == "tool" or kind == "function_call_output":
+        answered = _field(message, "tool_call_id") or _field(message, "call_id")
+        response = body if body is not None else _field(message, "output")
+        return {"role": "tool", "parts": [{"type": "tool_call_response", "id": answered, "response": response}]}
+    for part in body if isinstance(body, list) else [] if body is None else [body]:
+        text = part if isinstance(part, str) else _field(part, "text")
+        parts.append({"type": "text", "content": text} if text is not None else {"type": str(_field(part, "type"))})
+    called = _field(message, "tool_calls")
+    for call in called if isinstance(called, list) else [message] if kind == "function_call" else []:
+        function = _field(call, "function") or call
+        name, arguments = _field(function, "name"), _field(function, "arguments")
+        identity = _field(call, "call_id") or _field(call, "id")
+        parts.append({"type": "tool_call", "id": identity, "name": name, "arguments": arguments})
+    return {"role": "assistant" if kind == "function_call" else role, "parts": parts}
+
+
+def _field(value: Value, key: str) -> Any:
+    """Return a field of a snapshot, None where there is none."""
+    if isinstance(value, Obj):
+        return value.fields.get(key)
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _text(value: Value) -> str:
+    """Return a string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    """Return a snapshot as readable JSON; typed objects become mappings, lone surrogates question marks."""
+    plain = _plain(value)
+    return orjson.dumps(plain, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _plain(value: Any) -> Any:
+    """Return a snapshot without its own types."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case bool() | float() | None:
+            return value
+        case int():
+            return value if -(2**63) <= value < 2**64 else str(value)
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case dict():
+            return {_plain(key) if isinstance(key, str) else str(key): _plain(item) for key, item in value.items()}
+        case Obj():
+            return {key: _plain(item) for key, item in value.fields.items()}
+        case Cut():
+            return _plain(value.head)
+        case _:
+            return f"<{value.type}>"
+
+
+def record_attributes(record: SpanRecord) -> dict[str, str]:
+    """Return the attributes from which ``record_from_attributes`` makes the identical record.
+
+    References stand in an attribute of their own, because some collectors drop the span links that say the same.
+    """
+    tree = codec.record_tree(record)
+    refs = tree.pop("refs")
+    return {keys.RECORD: codec.write_tree(tree), keys.REFS: codec.write_tree(refs)}
+
+
+def record_from_attributes(attributes: Mapping[str, Any]) -> SpanRecord | None:
+    """Return the record that ``record_attributes`` wrote; None when it is not there or was cut on the way."""
+    texts = attributes.get(keys.RECORD), attributes.get(keys.REFS)
+    if not (isinstance(texts[0], str) and isinstance(texts[1], str)):
+        return None
+    try:
+        tree = codec.read_tree(texts[0])
+        return codec.record_from_tree({**tree, "refs": codec.read_tree(texts[1])})
+    except (DataError, TypeError):
+        return None

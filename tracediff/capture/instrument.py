@@ -1,0 +1,88 @@
+"""Turning integrations on and off: ``instrument`` and ``uninstrument``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+
+from opentelemetry.trace import TracerProvider
+
+from tracediff.capture import spans
+from tracediff.errors import MissingIntegration, UsageError
+
+GROUP = "tracediff.integrations"
+"""Entry-point group; each entry is ``install() -> uninstall`` and raises MissingIntegration without its library."""
+
+_FIRST_PARTY = {"openai": "tracediff_openai:install"}
+"""Ours, for a source tree whose metadata is not installed; a registered entry of the same name wins."""
+
+
+class _Installed:
+    """What is patched in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.uninstalls: dict[str, Callable[[], None]] = {}
+
+
+_installed = _Installed()
+
+
+def instrument(*names: str, tracer_provider: TracerProvider | None = None) -> tuple[str, ...]:
+    """Return the names of the integrations that are on now, after turning on ``names``.
+
+    Without names: every integration whose library is installed. A library is never imported here; it is patched when
+    the program imports it. Turning on twice changes nothing. Spans go to ``tracer_provider``, else to the global one
+    as it is at each call.
+
+    Raises:
+        UsageError: a name that no integration has.
+        MissingIntegration: a named integration whose library is not installed, with the pip line.
+    """
+    known = _known()
+    _check(names, known)
+    with _installed.lock:
+        if tracer_provider is not None:
+            spans.use_provider(tracer_provider)
+        for name in names or known:
+            if name in _installed.uninstalls:
+                continue
+            try:
+                _installed.uninstalls[name] = known[name].load()()
+            except MissingIntegration:
+                if names:
+                    raise
+        return tuple(_installed.uninstalls)
+
+
+def uninstrument(*names: str) -> None:
+    """Restore what the named integrations patched, all of them without names; those that are off stay off.
+
+    When none is left on, spans go to the global tracer provider again.
+    """
+    with _installed.lock:
+        on = list(_installed.uninstalls)
+    _check(names, {**_known(), **dict.fromkeys(on)})
+    with _installed.lock:
+        for name in names or on:
+            if (uninstall := _installed.uninstalls.pop(name, None)) is not None:
+                uninstall()
+        if not _installed.uninstalls:
+            spans.use_provider(None)
+
+
+def _known() -> dict[str, EntryPoint]:
+    """Return every integration by name, ours first."""
+    ours = {name: EntryPoint(name, value, GROUP) for name, value in _FIRST_PARTY.items()}
+    return ours | {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _check(names: tuple[str, ...], known: dict[str, EntryPoint | None] | dict[str, EntryPoint]) -> None:
+    """Raise UsageError for a name that no integration has."""
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"no integration is named {name!r}; known: {', '.join(sorted(known))}. "
+                f"A package adds one by an entry point in the group {GROUP!r}."
+            )
