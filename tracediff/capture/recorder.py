@@ -1,0 +1,386 @@
+"""Recording: each traced call of a run becomes one record, and each input is checked for objects seen before.
+
+Method and measured cost: EDGES, "While the program runs". A fault of ours is counted and never reaches the program.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import time_ns
+from typing import Any
+
+from opentelemetry import context as otel
+from opentelemetry.trace import set_span_in_context
+
+from tracediff import attributes as keys
+from tracediff.capture import spans
+from tracediff.capture.context import SCOPE_KEY, Scope, current_scope, scoped
+from tracediff.capture.faults import faults
+from tracediff.capture.records import Ref, SpanRecord
+from tracediff.capture.shapes import REDACTED, is_secret, is_shared
+from tracediff.capture.snapshot import CAPS, Table, Walk, enter
+from tracediff.capture.values import Value
+from tracediff.parameters import Parameter
+
+_ID_STEP = 0x9E3779B97F4A7C15  # odd, so that consecutive ids never meet within 2**64 calls
+_ID_MASK = (1 << 64) - 1
+_ERROR_CHARS = 2_000
+
+
+class _Run:
+    """What every view of one run shares: identity, order, and the objects put out so far."""
+
+    __slots__ = ("id_base", "lock", "next", "open_calls", "run_id", "table")
+
+    def __init__(self) -> None:
+        self.run_id = os.urandom(16).hex()
+        self.id_base = int.from_bytes(os.urandom(8), "big")
+        self.next = itertools.count(1).__next__
+        self.table: Table = {}
+        self.open_calls: dict[str, Call] = {}
+        self.lock = threading.Lock()
+
+
+class Recording:
+    """The records of one run, or of a part of it: a recording opened inside another is a view of its part."""
+
+    def __init__(
+        self, *, sample_id: str = "", is_trial: bool = False, outer: Recording | None = None
+    ) -> None:
+        """Open a recording; ``outer`` is the one it lies in."""
+        while outer is not None and not outer.is_open:
+            outer = outer.outer
+        self.outer: Recording | None = outer
+        self.sample_id = sample_id
+        self.is_trial: bool = is_trial or (outer is not None and outer.is_trial)
+        self.is_open: bool = True
+        self.lost: list[str] = []
+        """Sites that were used without the run's context while this was a trial."""
+        self.output: Value = None
+        self.output_refs: tuple[Ref, ...] = ()
+        self.has_output = False
+        self._run: _Run = _Run() if outer is None else outer._run
+        self._ended: list[Call] = []
+
+    @property
+    def run_id(self) -> str:
+        """32 hex digits; a view has its run's."""
+        return self._run.run_id
+
+    @property
+    def records(self) -> tuple[SpanRecord, ...]:
+        """The calls that have ended, in order of end."""
+        return tuple(call.record() for call in self._ended)
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Make this the current recording for the block; it stays open."""
+        scope = current_scope()
+        outer_id = scope.parent_id if scope is not None and self.outer is not None else None
+        candidate = scope.candidate if scope is not None else None
+        _live.open[id(self)] = self
+        with scoped(Scope(candidate, self, outer_id, self.is_trial)):
+            yield
+
+    def set_output(self, value: object) -> None:
+        """Say what the result of the run is."""
+        refs: list[Ref] = []
+        self.output = Walk(self._run.table, refs=refs).take(value, "output")
+        self.output_refs = tuple(refs)
+        self.has_output = True
+
+    def close(self) -> None:
+        """End the recording. Calls that still run (an unread stream, a thread left behind) end unfinished."""
+        if not self.is_open:
+            return
+        if self.outer is None:
+            for call in reversed(list(self._run.open_calls.values())):
+                call.end(call.emitted, attributes={keys.UNFINISHED: True})
+        self.is_open = False
+        _live.open.pop(id(self), None)
+
+    def _add(self, call: Call) -> None:
+        recording: Recording | None = self
+        while recording is not None:
+            if recording.is_open:
+                recording._ended.append(call)
+            recording = recording.outer
+
+
+class _Live:
+    """The open recordings of this process: for lost contexts, and to part from them after a fork."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, Recording] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._leave)
+
+    def trials(self) -> list[Recording]:
+        """Return the open recordings that judge a candidate."""
+        return [recording for recording in list(self.open.values()) if recording.is_trial and recording.is_open]
+
+    def _leave(self) -> None:
+        """In a forked child: the recordings are the parent's. The child's calls are not written into its copies."""
+        for recording in list(self.open.values()):
+            recording.is_open = False
+        self.open.clear()
+
+
+_live = _Live()
+
+
+def note_lost_context(site: str) -> None:
+    """Mark every open trial when ``site`` (a prompt read, a client call) runs outside of every run.
+
+    A baseline prompt must never be scored as the candidate's. Code in a scope of its own is not lost; code in the
+    scope of a run that is over (a thread of a pool that outlived it) is.
+    """
+    scope = current_scope()
+    if scope is not None and (scope.is_suppressed or scope.recording is None or scope.recording.is_open):
+        return
+    for trial in _live.trials():
+        trial.lost.append(site)
+
+
+def has_lost_context() -> bool:
+    """True when the running code has no scope, or that of a run that is over."""
+    scope = current_scope()
+    return scope is None or (scope.recording is not None and not scope.recording.is_open)
+
+
+class Call:
+    """One traced call while it runs."""
+
+    __slots__ = (
+        "_record",
+        "attributes",
+        "description",
+        "emitted",
+        "end_ns",
+        "ended",
+        "error",
+        "id",
+        "inputs",
+        "is_over",
+        "kind",
+        "name",
+        "output",
+        "owns_recording",
+        "parameter",
+        "parent_id",
+        "recording",
+        "refs",
+        "span",
+        "start_ns",
+        "started",
+        "yields",
+    )
+
+    def __init__(self, recording: Recording, name: str, kind: str, parent_id: str | None) -> None:
+        run = recording._run
+        self.recording = recording
+        self.name = name
+        self.kind = kind
+        self.parent_id = parent_id
+        self.started: int = run.next()
+        self.id = f"{(run.id_base + self.started * _ID_STEP) & _ID_MASK or 1:016x}"
+        self.inputs: dict[str, Value] = {}
+        self.refs: list[Ref] = []
+        self.output: Value = None
+        self.error: str | None = None
+        self.description = ""
+        self.parameter: Parameter | None = None
+        self.attributes: Mapping[str, Any] | None = None
+        self.span: Any = None
+        """The exported span, where there is one; its id is the record's id."""
+        self.is_over = False
+        self.owns_recording = False
+        self.emitted: list[object] | None = None
+        self.yields: list[int] | None = None
+        self.ended = 0
+        self.end_ns = 0
+        self._record: SpanRecord | None = None
+        self.start_ns = time_ns()
+
+    def attach(self) -> Any:
+        """Make this call the parent of what follows; return the token for ``detach``."""
+        context = otel.get_current()
+        scope = context.get(SCOPE_KEY)
+        recording = self.recording
+        if scope is None:
+            inner = Scope(None, recording, self.id, recording.is_trial)
+        else:
+            inner = Scope(scope.candidate, recording, self.id, recording.is_trial)  # type: ignore[attr-defined]
+        attached = otel.Context({**context, SCOPE_KEY: inner})
+        if self.span is not None:
+            attached = set_span_in_context(self.span, attached)
+        return otel.attach(attached)
+
+    @staticmethod
+    def detach(token: Any) -> None:
+        """Return to the context before ``attach``."""
+        otel.detach(token)
+
+    @contextmanager
+    def active(self) -> Iterator[Call]:
+        """Run the block as the inside of this call: calls in it get it as their parent."""
+        token = self.attach()
+        try:
+            yield self
+        finally:
+            otel.detach(token)
+
+    def emit(self, item: object) -> None:
+        """Note an item that leaves a generator or stream now: from here on others may hold it."""
+        try:
+            if self.is_over:
+                return
+            if self.emitted is None or self.yields is None:
+                self.emitted, self.yields = [], []
+            run = self.recording._run
+            if len(self.emitted) < CAPS.leaves:
+                with run.lock:
+                    Walk(run.table, record=self.id).take(item, f"[{len(self.emitted)}]")
+                self.yields.append(run.next())
+                self.emitted.append(item)
+        except Exception as fault:  # never felt by the program
+            faults.note("emit", fault)
+
+    def end(
+        self, output: object = None, *, error: BaseException | None = None, attributes: Mapping[str, Any] | None = None
+    ) -> None:
+        """End the call; only the first time counts. Never raises into the program."""
+        if self.is_over:
+            return
+        self.is_over = True
+        try:
+            self._end(output, error, attributes)
+        except Exception as fault:  # never felt by the program
+            faults.note("end", fault)
+
+    def _end(self, output: object, error: BaseException | None, attributes: Mapping[str, Any] | None) -> None:
+        run = self.recording._run
+        if attributes:
+            self.attributes = {**(self.attributes or {}), **attributes}
+        if self.yields is not None:
+            self.attributes = {**(self.attributes or {}), keys.YIELDS: self.yields}
+        if error is not None:
+            self.error = error_text(error)
+        if output is not None:
+            with run.lock:
+                if type(output) is str and len(output) <= CAPS.leaf_chars:
+                    if len(output) > 1:
+                        enter(run.table, output, self.id, "")
+                    self.output = output
+                else:
+                    self.output = Walk(run.table, record=self.id).take(output)
+        self.emitted = None
+        self.end_ns = time_ns()
+        self.ended = run.next()
+        run.open_calls.pop(self.id, None)
+        self.recording._add(self)
+        if self.span is not None:
+            spans.finish(self, self.record())
+        if self.owns_recording:
+            self.recording.close()
+
+    def record(self) -> SpanRecord:
+        """Return the record of this call, which has ended."""
+        if self._record is None:
+            self._record = SpanRecord(
+                id=self.id,
+                run_id=self.recording.run_id,
+                parent_id=self.parent_id,
+                name=self.name,
+                kind=self.kind,
+                start=self.started,
+                end=self.ended,
+                start_ns=self.start_ns,
+                end_ns=self.end_ns,
+                inputs=self.inputs,
+                output=self.output,
+                refs=tuple(self.refs),
+                error=self.error,
+                description=self.description,
+                parameter=self.parameter,
+                attributes=self._attributes(),
+            )
+        return self._record
+
+    def _attributes(self) -> dict[str, Value]:
+        return {key: Walk().take(value) for key, value in (self.attributes or {}).items()}
+
+
+def begin(
+    name: str,
+    kind: str,
+    inputs: Mapping[str, object],
+    *,
+    description: str = "",
+    parameter: Parameter | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Call | None:
+    """Return the call that has begun, or None when nobody records or exports: then run the plain call."""
+    scope = current_scope()
+    if scope is None:
+        recording = None
+    else:
+        if scope.is_suppressed:
+            return None
+        recording = scope.recording
+        while recording is not None and not recording.is_open:
+            recording = recording.outer
+    is_exporting = spans.is_on()
+    if recording is None and not is_exporting:
+        return None
+    try:
+        parent_id = scope.parent_id if scope is not None else None
+        call = _taken(name, kind, inputs, recording, parent_id)
+        call.description, call.parameter, call.attributes = description, parameter, attributes
+        if is_exporting:
+            spans.start(call)
+        call.recording._run.open_calls[call.id] = call
+    except Exception as fault:  # never felt by the program
+        faults.note("begin", fault)
+        return None
+    return call
+
+
+def _taken(
+    name: str, kind: str, inputs: Mapping[str, object], recording: Recording | None, parent_id: str | None
+) -> Call:
+    """Return a call with its inputs taken. Exported but not recorded, the outermost call is a run of its own."""
+    owns_recording = recording is None
+    if recording is None:
+        recording, parent_id = Recording(), None
+    call = Call(recording, name, kind, parent_id)
+    call.owns_recording = owns_recording
+    table, taken, refs = recording._run.table, call.inputs, call.refs
+    for argument, value in inputs.items():
+        if type(value) is str and len(value) <= CAPS.leaf_chars and not is_secret(argument, value):
+            taken[argument] = value
+            entry = table.get(id(value))
+            if entry is not None and len(value) > 1:
+                refs.append(Ref(argument, entry[1], entry[2], entry[3]))
+        elif is_secret(argument, value):
+            taken[argument] = REDACTED
+            if (entry := table.get(id(value))) is not None and not is_shared(value):
+                refs.append(Ref(argument, entry[1], entry[2], entry[3]))
+        else:
+            taken[argument] = Walk(table, refs=refs).take(value, argument)
+    return call
+
+
+def error_text(error: BaseException) -> str:
+    """Return ``TypeName: message``, shortened; a message that can't be made is left out."""
+    name = type(error).__name__
+    try:
+        message = str(error)
+    except Exception:  # the program's own __str__
+        return name
+    return f"{name}: {message[:_ERROR_CHARS]}" if message else name
+
