@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tracediff.autodiff.payload import MAX_VALUE_CHARS, clip, output_text, text_of
+from tracediff.autodiff.payload import MAX_VALUE_CHARS, clip, output_text, share, text_of
 from tracediff.autodiff.replies import Malformed, ask, read_object
 from tracediff.autodiff.templates import PromptTemplate, bundled
 from tracediff.autodiff.view import Input, Seed, View
@@ -49,7 +49,8 @@ def shown_parameter(id_: str, node: Node) -> dict[str, object]:
 def ask_critic(visit: Visit, template: PromptTemplate, entries: Entries, **values: object) -> Outcome:
     """Return the deliveries that one engine call (and its re-asks) makes to the entries."""
     node, view = visit.node, visit.view
-    shown = {id_: output_text(item.source.output) for id_, item in entries.inputs.items()}
+    limit = share(len(entries.inputs) + len(node.inputs) + len(visit.feedbacks))
+    shown = {id_: output_text(item.source.output, limit) for id_, item in entries.inputs.items()}
     rendered = template.render(
         name=node.name,
         call=node.index,
@@ -65,14 +66,14 @@ def ask_critic(visit: Visit, template: PromptTemplate, entries: Entries, **value
             }
             for id_, item in entries.inputs.items()
         ],
-        context=list(_context(node, set(shown.values()), entries.prompts)),
+        context=list(_context(node, set(shown.values()), entries.prompts, limit)),
         output=f"[the call raised {node.error}]" if node.error else output_text(node.output),
         feedbacks=[
             {
                 "source": feedback.context.successor,
                 "about": feedback.context.description,
                 "score": feedback.score,
-                "text": text_of(feedback.feedback),
+                "text": text_of(feedback.feedback, limit),
             }
             for feedback in visit.feedbacks
         ],
@@ -91,10 +92,10 @@ def ask_critic(visit: Visit, template: PromptTemplate, entries: Entries, **value
     return Outcome(tuple(deliveries), outcome.calls, outcome.is_no_cause, outcome.unread)
 
 
-def _context(node: Node, shown: set[str], prompts: Mapping[str, Node]) -> Iterator[dict[str, str]]:
+def _context(node: Node, shown: set[str], prompts: Mapping[str, Node], limit: int) -> Iterator[dict[str, str]]:
     """Yield the arguments that are not shown yet, with whole prompt texts as their ids."""
     for argument, value in node.inputs.items():
-        text = text_of(value)
+        text = text_of(value, limit)
         if not text or text in shown:
             continue
         for id_, prompt in prompts.items():
@@ -112,7 +113,7 @@ def ask_loss(view: View, seed: Seed, engine: Engine, retries: int) -> Outcome:
         name=node.name,
         call=node.index,
         description=view.description(node),
-        inputs=list(_context(node, set(), {})),
+        inputs=list(_context(node, set(), {}, share(len(node.inputs)))),
         output=view.verdict.final if is_final else output_text(node.output),
         expected=view.verdict.expected if is_final else "",
         score=seed.score,

@@ -11,6 +11,9 @@ MAX_LEAF_CHARS = 6_000
 """Of one text. Generous: a critic that sees the first and last words only can't judge the reasoning between."""
 MAX_VALUE_CHARS = 24_000
 """Of one value, such as a whole conversation."""
+MAX_REQUEST_CHARS = 240_000
+"""Of all values of a request together, roughly: with many values each gets its share."""
+MAX_ATTRIBUTE_CHARS = 2_000
 
 TAGS = (
     # requests of the backward pass
@@ -35,7 +38,7 @@ def escape(text: str) -> str:
 
 def attribute(text: object) -> str:
     """Return ``text`` for use between the double quotes of a tag: on one line, with no quote and no bracket."""
-    line = " ".join(encodable(str(text)).split())
+    line = " ".join(clip(encodable(str(text)), MAX_ATTRIBUTE_CHARS).split())
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
@@ -64,14 +67,19 @@ def text_of(value: object, limit: int = MAX_VALUE_CHARS) -> str:
     return clip("\n".join(_lines(value)), limit)
 
 
-def output_text(value: object) -> str:
+def share(values: int) -> int:
+    """Return how many characters each of so many values may have in one request."""
+    return max(500, min(MAX_VALUE_CHARS, MAX_REQUEST_CHARS // max(values, 1)))
+
+
+def output_text(value: object, limit: int = MAX_VALUE_CHARS) -> str:
     """Return what a call put out as text; of a message that holds nothing else, its content alone."""
     if _is_message(value):
         fields = value.fields if isinstance(value, Obj) else value
         assert isinstance(fields, Mapping)
         if not any(item for key, item in fields.items() if key not in ("role", "content")):
-            return text_of(fields["content"])
-    return text_of(value)
+            return text_of(fields["content"], limit)
+    return text_of(value, limit)
 
 
 def _lines(value: object) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tracediff.autodiff.gradients import GradientContext
 from tracediff.autodiff.losses import Loss
-from tracediff.autodiff.payload import output_text, text_of
+from tracediff.autodiff.payload import MAX_ATTRIBUTE_CHARS, clip, output_text, text_of
 from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.model import Edge, Node
 from tracediff.scores import Score
@@ -88,7 +88,7 @@ class View:
         around: Node | None = node
         while around is not None:
             if around.description:
-                return around.description
+                return clip(around.description, MAX_ATTRIBUTE_CHARS)
             around = self._by_id.get(around.parent or "")
         return ""
 
