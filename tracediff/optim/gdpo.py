@@ -203,7 +203,7 @@ def _repeats(parameter: Parameter, state: GdpoState, text: str) -> tuple[str, ..
     if text.strip() == parameter.text.strip():
         return ("it changes nothing",)
     if any(f.parameter == parameter.name and f.text.strip() == text.strip() for f in state.failures):
-        return ("it was tried before in this step and failed",)
+        return ("it was tried before and failed",)
     return ()
 
 

@@ -1,0 +1,100 @@
+"""Candidates of a training run: what differs from the code's texts, and the parameters that runs have shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tracediff.capture.records import SpanRecord
+from tracediff.errors import NoParameters, ParameterError, UsageError
+from tracediff.parameters import Parameter, text_hash
+from tracediff.training.samples import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A candidate: the parameters whose text differs from the start, and nothing else.
+
+    So a parameter that a later run is the first to read changes no candidate's identity.
+    """
+
+    changes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of a SHA-256; the start has one too."""
+        return text_hash(canonical(dict(self.changes)).decode("utf-8", "replace"))
+
+
+class Parameters:
+    """The parameters that the runs have shown so far, by name, in order of first use."""
+
+    def __init__(self, constraints: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._constraints = {name: _checked(name, given) for name, given in (constraints or {}).items()}
+        self._known: dict[str, Parameter] = {}
+
+    def learn(self, records: Iterable[SpanRecord], candidate: Trained) -> None:
+        """Take in the parameters of a run; raise ParameterError for two of one name with different texts."""
+        for record in records:
+            seen = record.parameter
+            if seen is None:
+                continue
+            known = self._known.get(seen.name)
+            expected = candidate.changes.get(seen.name, known.text if known else seen.text)
+            if seen.text != expected:
+                raise ParameterError(
+                    f"two trainable prompts are named {seen.name!r} and have different texts, or one changes from call to "
+                    f"call: {expected[:80]!r} and {seen.text[:80]!r} ({seen.file}:{seen.line}). Give each its "
+                    "own name (name=...), and make what changes an argument of the prompt"
+                )
+            if known is None:
+                self._known[seen.name] = replace(seen, **self._constraints.get(seen.name, {}))
+
+    def check(self, program: str) -> None:
+        """Raise NoParameters when no trainable prompt was read, UsageError for a constraint on an unknown one."""
+        if not any(parameter.trainable for parameter in self._known.values()):
+            untrained = ", ".join(self._known)
+            raise NoParameters(
+                f"{program} read no trainable prompt, so there is nothing to train. "
+                + (f"Only prompts with trainable=False were read: {untrained}. " if untrained else "")
+                + "Decorate the function that returns a prompt with @tracediff.trainable_prompt, or use the value form "
+                'PROMPT = tracediff.trainable_prompt("...", name="..."), and read it inside the program'
+            )
+        unknown = [name for name in self._constraints if name not in self._known]
+        if unknown:
+            raise UsageError(
+                f"constraints: no prompt named {unknown[0]!r} was read. The program reads: {', '.join(self._known)}"
+            )
+
+    def declared(self) -> dict[str, Parameter]:
+        """Return every parameter with the start's text, constraints applied."""
+        return dict(self._known)
+
+    def current(self, candidate: Trained) -> dict[str, Parameter]:
+        """Return every parameter with the candidate's text."""
+        return {name: replace(p, text=candidate.changes.get(name, p.text)) for name, p in self._known.items()}
+
+    def texts(self, candidate: Trained) -> dict[str, str]:
+        """Return trainable parameter name -> the candidate's text."""
+        return {name: p.text for name, p in self.current(candidate).items() if p.trainable}
+
+    def with_texts(self, candidate: Trained, texts: Mapping[str, str]) -> Trained:
+        """Return ``candidate`` with new texts; a text that is the start's again is no change."""
+        changes = {**candidate.changes, **texts}
+        return Trained({name: text for name, text in changes.items() if text != self._known[name].text})
+
+
+def _checked(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the constraints on one parameter as fields of Parameter; raise UsageError for anything else."""
+    if not isinstance(given, Mapping) or set(given) - {"frozen", "max_chars", "trainable"}:
+        raise UsageError(
+            f"constraints[{name!r}]: expected a mapping with frozen, max_chars or trainable, not {given!r}"
+        )
+    fields = dict(given)
+    if "frozen" in fields:
+        parts = (fields["frozen"],) if isinstance(fields["frozen"], str) else tuple(fields["frozen"])
+        if not all(isinstance(part, str) for part in parts):
+            raise UsageError(f"constraints[{name!r}]: frozen must be strings, not {parts!r}")
+        fields["frozen"] = parts
+    return fields

@@ -1,0 +1,258 @@
+"""Execution: running a program on samples at the same time, in threads if it is sync and in tasks if it is async."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+from tracediff.capture.context import Scope, carry_into_threads, current_scope, scoped
+from tracediff.errors import EngineRefused, TracediffError
+from tracediff.graph.runs import Run, record
+from tracediff.parameters import Candidate
+from tracediff.training.budget import Cost
+from tracediff.training.faults import Fault, described, fault_of
+from tracediff.training.samples import Arguments, Binding, Sample
+from tracediff.training.usage import cost_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of the program on one sample, retries included."""
+
+    sample: Sample
+    arguments: Arguments
+    prediction: Any
+    run: Run
+    fault: Fault = ""
+    message: str = ""
+    """``TypeName: message`` of the exception, or where the context was lost."""
+    cost: Cost = field(default_factory=Cost)
+    """Of all attempts."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a run that failed in transport is repeated; the client's own retries come first."""
+
+    retries: int = 2
+    wait_s: float = 1.0
+    """Before the first repetition; doubled for each further one."""
+
+
+class Executor:
+    """Runs a program; close it. Results never depend on timing: they come in the order of the samples."""
+
+    def __init__(
+        self,
+        program: object,
+        *,
+        max_in_flight: int = 16,
+        loop: asyncio.AbstractEventLoop | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.binding = Binding.of(program)
+        self.max_in_flight = max_in_flight
+        self.is_async = _is_async(self.binding.call)
+        self._patience = patience or Patience()
+        self._loop = loop
+        self._own_loop: _LoopThread | None = None
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._pool: ThreadPoolExecutor | None = None
+        self._stopped = threading.Event()
+        self._outstanding: list[Future[Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def map(self, samples: Sequence[Sample], candidate: Candidate | None, after: Callable[[Execution], T]) -> list[T]:
+        """Return ``after(execution)`` for each sample, in order; ``after`` runs in a worker as soon as a run is over.
+
+        Raises what the first sample in order raised (a refused call, a metric's error), when no run is left in flight.
+        """
+        arguments = [self.binding.arguments(sample) for sample in samples]  # bad input costs no call
+        carry_into_threads()
+        futures = [self._submit(s, a, candidate, after) for s, a in zip(samples, arguments, strict=True)]
+        self._outstanding = list(futures)
+        try:
+            _, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+        except BaseException:  # an interrupt: start no more runs
+            self.cancel()
+            raise
+        for future in waiting:
+            future.cancel()
+        return _in_order(futures)
+
+    def cancel(self) -> None:
+        """Start no further run; those in flight end by themselves."""
+        self._stopped.set()
+        for future in self._outstanding:
+            future.cancel()
+
+    def close(self) -> None:
+        """Let go of threads and loop."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._own_loop is not None:
+            self._own_loop.close()
+
+    def _submit(
+        self, sample: Sample, arguments: Arguments, candidate: Candidate | None, after: Callable[[Execution], T]
+    ) -> Future[T]:
+        if self.is_async:
+            if self._loop is None:
+                self._own_loop = _LoopThread()
+                self._loop = self._own_loop.loop
+            return asyncio.run_coroutine_threadsafe(self._task(sample, arguments, candidate, after), self._loop)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.max_in_flight, thread_name_prefix="tracediff-run")
+        context = contextvars.copy_context()
+        return self._pool.submit(context.run, lambda: after(self._in_thread(sample, arguments, candidate)))
+
+    def _in_thread(self, sample: Sample, arguments: Arguments, candidate: Candidate | None) -> Execution:
+        attempts = _Attempts(sample, arguments, self._patience)
+        while True:
+            result, error = None, None
+            with _trial(sample, candidate) as run:
+                try:
+                    result = self.binding.call(*arguments.args, **arguments.kwargs)
+                    if inspect.isawaitable(result):  # a plain function that hands out a coroutine
+                        result = asyncio.run(_awaited(result))
+                    run.set_output(result)
+                except Exception as raised:  # the program's own: judged below
+                    error = raised
+            if (wait_s := attempts.end(run, result, error)) is None:
+                return attempts.execution()
+            self._stopped.wait(wait_s)
+
+    async def _task(
+        self, sample: Sample, arguments: Arguments, candidate: Candidate | None, after: Callable[[Execution], T]
+    ) -> T:
+        async with self._slots:
+            attempts = _Attempts(sample, arguments, self._patience)
+            while True:
+                result, error = None, None
+                with _trial(sample, candidate) as run:
+                    try:
+                        result = await self.binding.call(*arguments.args, **arguments.kwargs)
+                        run.set_output(result)
+                    except Exception as raised:  # the program's own: judged below
+                        error = raised
+                if (wait_s := attempts.end(run, result, error)) is None:
+                    break
+                await asyncio.sleep(wait_s)
+            return await asyncio.to_thread(after, attempts.execution())
+
+
+@contextmanager
+def _trial(sample: Sample, candidate: Candidate | None) -> Iterator[Run]:
+    """Run the block as one trial of ``candidate`` (over the texts in use), apart from whatever is being recorded."""
+    outer = current_scope()
+    texts = {**((outer.candidate if outer else None) or {}), **(candidate or {})}
+    with scoped(Scope(candidate=texts)), record(sample_id=sample.id, is_trial=True) as run:
+        yield run
+
+
+class _Attempts:
+    """The attempts at one sample: what they cost, and whether there is to be another."""
+
+    def __init__(self, sample: Sample, arguments: Arguments, patience: Patience) -> None:
+        self._sample = sample
+        self._arguments = arguments
+        self._patience = patience
+        self._started = time.monotonic()
+        self._cost = Cost()
+        self._count = 0
+        self._last: tuple[Run, Any, Fault, str] | None = None
+
+    def end(self, run: Run, result: Any, error: Exception | None) -> float | None:
+        """Keep one attempt; return the seconds to wait before the next, or None when this was the last."""
+        self._cost += cost_of(run.records)
+        fault: Fault = "" if error is None else fault_of(error)
+        message = "" if error is None else described(error)
+        if fault == "refused":
+            raise EngineRefused(
+                f"the program's model refused a call on {self._sample.label}: {message}. Check the key, the model's "
+                "name and the request; nothing that was finished is lost"
+            ) from error
+        if run.lost:
+            fault, message = "lost", "; ".join(dict.fromkeys(run.lost))
+        self._last = (run, result, fault, message)
+        self._count += 1
+        if fault != "transport" or self._count > self._patience.retries:
+            return None
+        return self._patience.wait_s * 2.0 ** (self._count - 1)
+
+    def execution(self) -> Execution:
+        """Return what the attempts came to."""
+        assert self._last is not None
+        run, result, fault, message = self._last
+        seconds = time.monotonic() - self._started
+        return Execution(self._sample, self._arguments, result, run, fault, message, self._cost, seconds)
+
+
+def _is_async(call: Callable[..., Any]) -> bool:
+    """Return whether calling gives a coroutine; looks through partials and at ``__call__`` of objects."""
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _in_order(futures: Sequence[Future[T]]) -> list[T]:
+    """Return the results in order, when nothing is in flight any more; raise what the first of them raised."""
+    errors: list[BaseException] = []
+    for future in futures:
+        try:
+            future.result()
+        except CancelledError:
+            continue
+        except Exception as error:  # raised below, when all are over
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    try:
+        return [future.result() for future in futures]
+    except CancelledError:
+        raise TracediffError("the run was cancelled") from None
+
+
+class _LoopThread:
+    """An event loop of its own in a thread, so that async programs also run where a loop runs already (Jupyter)."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="tracediff-loop", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the loop, end what is left on it, and wait for the thread."""
+        asyncio.run_coroutine_threadsafe(_wind_up(), self.loop).result()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+async def _wind_up() -> None:
+    """Cancel what still runs on this loop and close what it opened."""
+    loop = asyncio.get_running_loop()
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()
