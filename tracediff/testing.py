@@ -190,7 +190,7 @@ class RunBuilder:
             output = nodes[-1]
         if not isinstance(output, Node):
             gathered = list(output)
-            result = result if result is not None else [node.output for node in gathered]
+            result = [node.output for node in gathered] if result is None and gathered else result
             output = Node("output", "output", "output", 0, {"result": result}, result)
             nodes.append(output)
             edges += [Edge(source, output, "result", "identity", 1.0) for source in gathered]

@@ -121,6 +121,22 @@ def test_what_stands_in_a_prompts_slot_is_judged_apart_from_the_prompt():
     assert "wrong count" not in second
 
 
+def test_advice_for_a_prompt_does_not_go_on_to_what_filled_its_slots():
+    run, answer = retrieval()
+
+    def critic(request):
+        if "app.answer:chat" in request.user:
+            return {"feedback": {"p1": "ask for one city", "i1": ""}, "no_cause": False}
+        return feedback_for(request)
+
+    engine = ScriptedEngine(critic)
+    gradients = backward(run.graph(answer), WRONG, engine)
+    assert engine.calls == 1
+    assert {name: texts(gradients, name) for name in gradients.parameters} == {
+        "app.answer_prompt": ["ask for one city"]
+    }
+
+
 def test_feedback_on_a_prompts_text_passes_to_its_slots_where_no_model_read_it():
     run = RunBuilder("s1")
     task = run.prompt("app.task", "Name one.")
@@ -325,6 +341,33 @@ def test_the_error_of_a_failed_run_is_the_feedback_where_it_was_raised():
     assert engine.calls == 1
     assert "no number in 'seven'" in engine.requests[0].user
     assert set(gradients.parameters) == {"app.task"}
+
+
+def test_a_loss_on_a_function_around_a_model_call_stands_on_that_call():
+    run = RunBuilder("s1")
+    outer = run.call("app.query", "a query", question="Q")
+    query = run.llm("app.query:chat", "a query", messages=[run.prompt("app.ask", "Ask.")], parent=outer)
+    answer = run.llm("app.answer:chat", "Paris", messages=[run.prompt("app.task", "Answer."), query])
+    engine = ScriptedEngine()
+    loss = Loss(1.0, nodes={"query": Score(0.0, "finds nothing")})
+    gradients = backward(run.graph(answer), loss, engine)
+    assert engine.calls == 1
+    assert [g.feedback for g in gradients.nodes["s1/app.query:chat#0"]] == ["finds nothing"]
+    assert set(gradients.parameters) == {"app.ask"}
+
+
+def test_the_error_that_ended_the_run_is_found_in_its_records():
+    run = RunBuilder("s1")
+    answer = run.llm("app.answer:chat", "seven", messages=[run.prompt("app.task", "Count.")])
+    run.call("app.parse", None, text=answer, error="ValueError: no number")
+    engine = ScriptedEngine()
+    backward(run.graph([]), Loss(0.0, "scored 0", ground_truth=7), engine)
+    assert engine.calls == 1
+    assert answer.error is None
+    assert "The program failed with this error: ValueError: no number" in engine.requests[0].user
+    assert "[the program raised ValueError: no number]" in engine.requests[0].user
+    backward(run.graph([], result="n/a"), Loss(0.0, "scored 0"), engine)  # it was caught
+    assert "scored 0" in engine.requests[1].user
 
 
 def test_the_error_of_code_nobody_traced_stands_on_the_last_calls():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,7 +59,9 @@ class View:
         for node in self.nodes:
             if is_trained(node) or any(edge.source.id in self.trained for edge in self.incoming(node)):
                 self.trained.add(node.id)
-        final = f"[the program raised {loss.error}]" if loss.error else output_text(graph.result)
+        self.error = loss.error or uncaught(graph)
+        """What ended the program, if it raised."""
+        final = f"[the program raised {self.error}]" if self.error else output_text(graph.result)
         self.verdict = Verdict(loss.score, final, text_of(loss.ground_truth))
 
     def incoming(self, node: Node) -> tuple[Edge, ...]:
@@ -112,32 +114,32 @@ def is_trained(node: Node) -> bool:
 def place(view: View, threshold: float) -> tuple[list[Seed], list[str]]:
     """Return the losses below ``threshold`` on their nodes (eq. 1), and the doubts about it.
 
-    The loss of a program that raised stands on the node that raised. A loss that no edge connects to a trainable
+    The loss of a program that raised stands on the call that raised. A loss that no edge connects to a trainable
     parameter stands on the last calls that have one.
     """
-    loss = view.loss
+    loss, sample = view.loss, view.graph.sample_id
     placed: list[tuple[Node, str, Score]] = []
     notes: list[str] = []
-    sample = view.graph.sample_id
-    error = loss.error or _uncaught(view)
     if loss.score < threshold:
-        feedback = f"The program failed with this error: {error}" if error else loss.feedback
-        nodes = _raised(view, error) if error else [view.graph.output]
-        nodes = [node for node in nodes if node.id in view.trained]
+        feedback = f"The program failed with this error: {view.error}" if view.error else loss.feedback
+        nodes = _final(view)
         if not nodes:
-            nodes = _last(view)
-            if nodes and not error:
-                labels = ", ".join(node.label for node in nodes)
+            nodes = _last(view, view.nodes)
+            labels = ", ".join(node.label for node in nodes)
+            if not nodes:
+                notes.append(f"{sample}: no call of the run uses a trainable parameter")
+            elif not view.error:
                 notes.append(f"{sample}: no edge explains the final output; its loss was put on {labels}")
-        if not nodes:
-            notes.append(f"{sample}: no call of the run uses a trainable parameter")
         placed += [(node, "loss", Score(loss.score, feedback)) for node in nodes]
     for name, score in loss.node_scores():
-        called = [node for node in view.nodes if name in (node.label, node.name) or node.name.endswith(f".{name}")]
+        called = [node for node in view.nodes if _is_named(node, name)]
+        nodes = list(dict.fromkeys(found for node in called for found in _carriers(view, node)))
         if not called:
             notes.append(f"{sample}: the loss on {name!r} found no call of that name in the run")
+        elif not nodes:
+            notes.append(f"{sample}: the loss on {name!r} has no trainable parameter before it")
         if score.value < threshold:
-            placed += [(node, f"loss:{name}", score) for node in called]
+            placed += [(node, f"loss:{name}", score) for node in nodes]
     seeds = [
         Seed(node, source, score.value, score.feedback, len(view.nodes) + at)
         for at, (node, source, score) in enumerate(placed)
@@ -145,29 +147,43 @@ def place(view: View, threshold: float) -> tuple[list[Seed], list[str]]:
     return seeds, notes
 
 
-def _uncaught(view: View) -> str:
-    """Return the error that ended the run, if its last outermost call raised and nothing says what the result is."""
-    last = next((node for node in reversed(view.nodes) if node.parent is None and node.kind != "output"), None)
-    output = view.graph.output
-    is_inferred = view.graph.result is None or output.kind != "output"
-    return last.error if last is not None and last.error and last is not output and is_inferred else ""
+def uncaught(graph: ParameterGraph) -> str:
+    """Return the error that ended a run, if its last outermost call raised and there is no result."""
+    last = next((node for node in reversed(graph.nodes) if node.parent is None and node.kind != "output"), None)
+    return last.error if last is not None and last.error and graph.result is None else ""
 
 
-def _raised(view: View, error: str) -> list[Node]:
-    """Return the innermost calls that the error left, the latest only."""
-    left = [node for node in view.nodes if node.error == error]
+def _is_named(node: Node, name: str) -> bool:
+    """Whether a site's name, its end after a dot, a label, or a model call's function names this node."""
+    site = node.name.rpartition(":")[0] or node.name
+    return name in (node.label, node.name, site) or node.name.endswith(f".{name}") or site.endswith(f".{name}")
+
+
+def _final(view: View) -> list[Node]:
+    """Return the calls that carry the final loss: those of the output, or the innermost that the error left."""
+    if not view.error:
+        return _carriers(view, view.graph.output)
+    left = [node for node in view.nodes if node.error == view.error]
     parents = {node.parent for node in left}
-    return [node for node in left if node.id not in parents][-1:]
+    return [found for node in left if node.id not in parents for found in _carriers(view, node)][-1:]
 
 
-def _last(view: View) -> list[Node]:
-    """Return the calls with a trainable parameter upstream whose output no other call read."""
-    read = {item.source.id for node in view.nodes for item in view.inputs(node)}
-    return list(_without(view, read))
+def _carriers(view: View, node: Node) -> list[Node]:
+    """Return where a loss on a call can enter the graph: the call, or the last calls within one that adds nothing."""
+    if node.id in view.trained:
+        return [node]
+    inside = {node.id}
+    grew = True
+    while grew:
+        found = {other.id for other in view.nodes if other.parent in inside} - inside
+        inside |= found
+        grew = bool(found)
+    return _last(view, [other for other in view.nodes if other.id in inside])
 
 
-def _without(view: View, read: set[str]) -> Iterator[Node]:
-    """Yield the trained nodes outside ``read``; transparent containers and the output are no calls."""
-    for node in view.nodes:
-        if node.id in view.trained and node.id not in read and not node.is_container:
-            yield node
+def _last(view: View, nodes: Sequence[Node]) -> list[Node]:
+    """Return those of ``nodes`` with a trainable parameter upstream that no other of them read; prompts if need be."""
+    trained = [node for node in nodes if node.id in view.trained]
+    read = {item.source.id for node in trained for item in view.inputs(node)}
+    unread = [node for node in trained if node.id not in read]
+    return [node for node in unread if node.kind != "prompt"] or unread
