@@ -137,6 +137,22 @@ def test_advice_for_a_prompt_does_not_go_on_to_what_filled_its_slots():
     }
 
 
+def test_a_prompt_that_a_model_and_a_function_read_passes_only_the_functions_feedback():
+    run = RunBuilder("s1")
+    name = run.llm("app.name:chat", "Rex", messages=[run.prompt("app.task", "Name one.")])
+    letter = run.prompt("app.letter", "Dear {name}", name=name)
+    reply = run.llm("app.reply:chat", "Woof", messages=[letter])
+    engine = ScriptedEngine(
+        lambda request: {
+            "function-node": {"feedback": {"i1": "the letter is stiff", "i2": "the reply is short"}},
+            "llm-node": {"feedback": {"p1": "advice", "i1": ""}},
+        }["function-node" if 'kind="function-node"' in request.user else "llm-node"]
+    )
+    gradients = backward(run.graph(run.call("app.pair", "x", parts=[letter, reply])), WRONG, engine)
+    assert texts(gradients, "app.letter") == ["advice", "the letter is stiff"]
+    assert [g.feedback for g in gradients.nodes["s1/app.name:chat#0"]] == ["the letter is stiff"]
+
+
 def test_feedback_on_a_prompts_text_passes_to_its_slots_where_no_model_read_it():
     run = RunBuilder("s1")
     task = run.prompt("app.task", "Name one.")
