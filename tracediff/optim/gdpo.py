@@ -126,7 +126,8 @@ class Gdpo:
             return self._unusable(parameter, answer.value.reason, replies)
         text: str = answer.value["text"]
         method, reasoning = _said(answer.value, "method"), _said(answer.value, "reasoning")
-        return Proposal(name, text, method, reasoning, _repeats(parameter, state, text), answer.calls)
+        problems = ("it changes nothing",) if text.strip() == parameter.text.strip() else ()
+        return Proposal(name, text, method, reasoning, problems, answer.calls)
 
     def _unusable(self, parameter: Parameter, reason: str, replies: Sequence[EngineReply]) -> Proposal:
         """Return the typed failure of a reply that could not be used; its text is kept for the next request only."""
@@ -196,15 +197,6 @@ class Gdpo:
             }
             for example in list(examples)[: self.max_feedbacks]
         ]
-
-
-def _repeats(parameter: Parameter, state: GdpoState, text: str) -> tuple[str, ...]:
-    """Return why a text that breaks no rule is still not worth a forward call; empty when it is."""
-    if text.strip() == parameter.text.strip():
-        return ("it changes nothing",)
-    if any(f.parameter == parameter.name and f.text.strip() == text.strip() for f in state.failures):
-        return ("it was tried before and failed",)
-    return ()
 
 
 def _restored(parameter: Parameter, text: str) -> str:

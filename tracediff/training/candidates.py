@@ -44,8 +44,8 @@ class Parameters:
             expected = candidate.changes.get(seen.name, known.text if known else seen.text)
             if seen.text != expected:
                 raise ParameterError(
-                    f"two trainable prompts are named {seen.name!r} and have different texts, or one changes from call to "
-                    f"call: {expected[:80]!r} and {seen.text[:80]!r} ({seen.file}:{seen.line}). Give each its "
+                    f"two trainable prompts are named {seen.name!r} and have different texts, or one changes from "
+                    f"call to call: {expected[:80]!r} and {seen.text[:80]!r} ({seen.file}:{seen.line}). Give each its "
                     "own name (name=...), and make what changes an argument of the prompt"
                 )
             if known is None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from tracediff.autodiff.driver import backward_batch
 from tracediff.autodiff.gradients import Gradients
 from tracediff.autodiff.losses import Loss
 from tracediff.autodiff.payload import text_of
+from tracediff.capture.values import Cut, Obj
 from tracediff.engine import Engine
 from tracediff.errors import EngineUnavailable, UsageError
 from tracediff.graph.graph import ParameterGraph
@@ -117,5 +119,15 @@ def _is_at(node: Node, site: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a node's output as the metric gets it: text, numbers, lists and mappings are what the program had."""
-    return value
+    """Return a node's output as the metric gets it: as the program had it, objects with the fields that were kept."""
+    match value:
+        case Obj():
+            return SimpleNamespace(**{name: _plain(item) for name, item in value.fields.items()})
+        case Cut():
+            return _plain(value.head)
+        case list() | tuple():
+            return type(value)(_plain(item) for item in value)
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case _:
+            return value

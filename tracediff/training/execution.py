@@ -84,6 +84,8 @@ class Executor:
         Raises what the first sample in order raised (a refused call, a metric's error), when no run is left in flight.
         """
         arguments = [self.binding.arguments(sample) for sample in samples]  # bad input costs no call
+        if self._stopped.is_set():
+            raise TracediffError("the run was cancelled")
         carry_into_threads()
         futures = [self._submit(s, a, candidate, after) for s, a in zip(samples, arguments, strict=True)]
         self._outstanding = list(futures)
@@ -136,7 +138,8 @@ class Executor:
                     error = raised
             if (wait_s := attempts.end(run, result, error)) is None:
                 return attempts.execution()
-            self._stopped.wait(wait_s)
+            if self._stopped.wait(wait_s):
+                return attempts.execution()
 
     async def _task(
         self, sample: Sample, arguments: Arguments, candidate: Candidate | None, after: Callable[[Execution], T]

@@ -54,7 +54,8 @@ class Scorer:
         self._on_samples = on_samples
         self._lock = threading.Lock()
         self._cache: dict[tuple[str, str, str], SampleResult] = {}
-        self._calls_per_run = 1
+        self.calls_per_run = 1
+        """The most model calls that a run has made so far."""
         self._done = 0
 
     @property
@@ -86,7 +87,7 @@ class Scorer:
 
         for start in range(0, len(missing), self.chunk):
             part = missing[start : start + self.chunk]
-            self._ledger.check(split.purpose, len(part) * self._calls_per_run)
+            self._ledger.check(split.purpose, len(part) * self.calls_per_run)
             for result in self._executor.map(part, candidate.changes, after):
                 if result.is_valid:
                     self._cache[_key(candidate, split, result.sample_id)] = result
@@ -104,7 +105,7 @@ class Scorer:
         """Return what a run scores; its cost and its events are written first. Called in workers."""
         self._ledger.spend(split.purpose, execution.cost)
         with self._lock:
-            self._calls_per_run = max(self._calls_per_run, execution.cost.calls)
+            self.calls_per_run = max(self.calls_per_run, execution.cost.calls)
         sample = f"{split.name}/{execution.sample.id}"
         self._journal.append_all(_call_events(execution, candidate, sample, split.purpose))
         is_looked_at = split.name == "train" or not candidate.changes  # by a backward pass, or for its parameters

@@ -90,9 +90,7 @@ class Trainer:
             start_val = self._score_start(parts.val)
             parts.parameters.check(parts.program)
             self._keep()
-            if parts.test is not None:
-                start_test = self._score_start(parts.test)
-                parts.ledger.keep_back(start_test.cost)
+            start_test = self._score_test()
             size = len(start_val.results)
             self._tell("start", f"start: {start_val.mean:.3f} on {size} validation samples", start_val.mean)
             self._loop(start_val)
@@ -140,10 +138,12 @@ class Trainer:
     def _drawn(self) -> Batch:
         """Return a batch with something below the threshold; passing batches cost no backward and no proposal."""
         parts = self.parts
+        drawn: list[SampleResult] = []
         for _ in range(parts.sampling.max_draws):
             ids = parts.sampling.draw()
             results = parts.scorer.results(self.incumbent, parts.train.only(ids))
             self._learn(results)
+            drawn += results
             valid = [result for result in results if result.loss is not None]
             failing = [r.sample_id for r in valid if r.loss is not None and r.loss.value < parts.critic.threshold]
             parts.journal.append(
@@ -152,6 +152,7 @@ class Trainer:
             if failing:
                 return Batch(tuple(result.sample_id for result in valid), tuple(failing))
         self.step -= 1
+        self._refuse_excluded(drawn)
         raise _Stop("nothing_below_threshold", f"no training sample scores below {parts.critic.threshold:g}")
 
     def _criticised(self, batch: Batch) -> tuple[Batch, Evidence]:
@@ -244,9 +245,26 @@ class Trainer:
         """Return the start's evaluation; raise when too many samples can't be scored for any comparison later."""
         results = self.parts.scorer.results(self.incumbent, split)
         self._learn(results)
+        self._refuse_excluded(results)
+        return Evaluation(tuple(results))
+
+    @staticmethod
+    def _refuse_excluded(results: Sequence[SampleResult]) -> None:
         if sum(not result.is_valid for result in results) > MAX_EXCLUDED * len(results):
             raise_excluded(results)
-        return Evaluation(tuple(results))
+
+    def _score_test(self) -> Evaluation | None:
+        """Return the start's evaluation on the test samples, with as much set aside for the best; None if too dear."""
+        parts = self.parts
+        if parts.test is None:
+            return None
+        try:
+            parts.ledger.check(parts.test.purpose, 2 * len(parts.test.samples) * parts.scorer.calls_per_run)
+        except BudgetReached:
+            return None
+        found = self._score_start(parts.test)
+        parts.ledger.keep_back(found.cost)
+        return found
 
     def _learn(self, results: Sequence[SampleResult]) -> None:
         for result in results:
