@@ -109,6 +109,7 @@ class _Begun(NamedTuple):
 
     watch: Watch
     shape: Shape
+    is_event_stream: bool
     active: Callable[[], AbstractContextManager[Any]]
 
 
@@ -137,7 +138,7 @@ def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Begun
             **settings_of(shape, body),
         }
         call = recorder.begin(name, "llm", inputs_of(shape, body), attributes=attributes)
-        return None if call is None else _Begun(Watch(call, shape), shape, call.active)
+        return None if call is None else _Begun(Watch(call, shape), shape, bool(kwargs.get("stream")), call.active)
     except Exception as error:  # the program's call goes on without a record
         faults.note("beginning an openai call", error)
         return None
@@ -175,10 +176,9 @@ def _follow(begun: _Begun, result: Any) -> None:
         watch.answered(_parsed(result))
         return
     # A streaming response: the program reads items, lines or bytes.
-    is_event_stream = bool(result._is_sse_stream)
-    watch.keep_bytes(decoder_of(response, begun.shape, is_event_stream=is_event_stream))
+    watch.keep_bytes(decoder_of(response, begun.shape, is_event_stream=begun.is_event_stream))
     tee_body(response, watch)
-    if is_event_stream and not inspect.iscoroutinefunction(result.parse):
+    if begun.is_event_stream and not inspect.iscoroutinefunction(result.parse):
         tee_items(result.parse(), watch)  # the stream that the program gets if it asks for it, nothing is read yet
 
 

@@ -90,8 +90,9 @@ def tee_items(stream: Any, watch: Watch) -> None:
 
 def tee_body(response: Any, watch: Watch) -> None:
     """Make the unread body of an HTTP response show its bytes and its close to ``watch``."""
-    body = response.stream
-    body.__class__ = _teed(type(body))
+    body: Any = response.stream
+    body_class: Any = type(body)
+    body.__class__ = _teed(body_class)
     body._tracediff_watch = watch
 
 

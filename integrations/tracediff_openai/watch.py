@@ -108,6 +108,8 @@ class Watch:
         attributes = dict(reply.attributes)
         if fault is not None:
             attributes[keys.FAULT] = fault
+        if fault == "abandoned":
+            attributes[keys.UNFINISHED] = True
         if self._first_ns:
             attributes[keys.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_ns - self._start_ns) / 1e9
         self._call.end(reply.output, error=error, attributes=attributes)

@@ -1,0 +1,695 @@
+"""The patched client against the bare one: the same for the program, and one record for us."""
+
+import asyncio
+import gc
+import gzip
+import inspect
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import httpx2
+import openai
+import pydantic
+import pytest
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+import tracediff.capture.instrument as instrumenting
+from tests.integrations import bodies
+from tests.integrations.loopback import Answer, Loopback, as_json, events, named_events, page
+from tracediff import attributes as keys
+from tracediff.capture import context, recorder
+from tracediff.capture.faults import faults
+from tracediff.graph.runs import record
+
+ASK = {"model": "sim", "messages": [{"role": "user", "content": "How many animals?"}]}
+ANSWER = {"model": "sim", "input": "How many animals?"}
+
+
+@pytest.fixture(scope="module")
+def server():
+    loopback = Loopback()
+    yield loopback
+    loopback.close()
+
+
+@pytest.fixture
+def patched():
+    before = faults.counts()
+    instrumenting.instrument("openai")
+    yield
+    instrumenting.uninstrument()
+    assert faults.counts() == before
+
+
+@pytest.fixture
+def client(server):
+    with openai.OpenAI(api_key="k", base_url=server.base_url, max_retries=0) as made:
+        yield made
+
+
+def run_async(server, use):
+    async def main():
+        async with openai.AsyncOpenAI(api_key="k", base_url=server.base_url, max_retries=0) as made:
+            return await use(made)
+
+    return asyncio.run(main())
+
+
+class Count(pydantic.BaseModel):
+    place: str
+
+
+# Call shapes: what the program does, and all that it can see of the answer
+
+
+def create(client):
+    answer = client.chat.completions.create(**ASK)
+    return type(answer), answer.model_dump()
+
+
+def create_generator(client):
+    answer = client.chat.completions.create(model="sim", messages=(message for message in ASK["messages"]))
+    return type(answer), answer.model_dump()
+
+
+def raw(client):
+    answer = client.chat.completions.with_raw_response.create(**ASK)
+    same = answer.parse() is answer.parse()
+    return type(answer), answer.status_code, answer.text, answer.parse().model_dump(), same
+
+
+def streaming_parse(client):
+    with client.chat.completions.with_streaming_response.create(**ASK) as answer:
+        return type(answer), answer.parse().model_dump()
+
+
+def streaming_bytes(client):
+    with client.chat.completions.with_streaming_response.create(**ASK) as answer:
+        return type(answer), b"".join(answer.iter_bytes())
+
+
+def stream(client):
+    answer = client.chat.completions.create(**ASK, stream=True)
+    return type(answer), type(answer.response), [chunk.model_dump() for chunk in answer]
+
+
+def stream_with(client):
+    with client.chat.completions.create(**ASK, stream=True) as answer:
+        return type(answer), [chunk.model_dump() for chunk in answer]
+
+
+def stream_next(client):
+    answer = client.chat.completions.create(**ASK, stream=True)
+    first = next(answer)
+    return type(answer), first.model_dump(), [chunk.model_dump() for chunk in answer], list(answer)
+
+
+def stream_helper(client):
+    with client.chat.completions.stream(**ASK) as answer:
+        kinds = [event.type for event in answer]
+        return type(answer), kinds, answer.get_final_completion().model_dump()
+
+
+def raw_stream(client):
+    answer = client.chat.completions.with_raw_response.create(**ASK, stream=True)
+    return type(answer), type(answer.parse()), [chunk.model_dump() for chunk in answer.parse()]
+
+
+def streaming_stream(client):
+    with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as answer:
+        return type(answer), [chunk.model_dump() for chunk in answer.parse()]
+
+
+def streaming_lines(client):
+    with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as answer:
+        return type(answer), list(answer.iter_lines())
+
+
+def parse(client):
+    answer = client.chat.completions.parse(**ASK, response_format=Count)
+    return type(answer), answer.model_dump(warnings=False), answer.choices[0].message.parsed
+
+
+def responses(client):
+    answer = client.responses.create(**ANSWER, instructions="Count.")
+    return type(answer), answer.model_dump(), answer.output_text
+
+
+def responses_parse(client):
+    answer = client.responses.parse(**ANSWER, text_format=Count)
+    return type(answer), answer.model_dump(), answer.output_parsed
+
+
+def responses_stream(client):
+    answer = client.responses.create(**ANSWER, stream=True)
+    return type(answer), [event.model_dump() for event in answer]
+
+
+def responses_helper(client):
+    with client.responses.stream(**ANSWER) as answer:
+        kinds = [event.type for event in answer]
+        return type(answer), kinds, answer.get_final_response().model_dump()
+
+
+def completions(client):
+    answer = client.completions.create(model="sim", prompt="Say")
+    return type(answer), answer.model_dump()
+
+
+def generic_post(client):
+    return client.post("/chat/completions", body=dict(ASK), cast_to=httpx2.Response).json()
+
+
+async def acreate(client):
+    answer = await client.chat.completions.create(**ASK)
+    return type(answer), answer.model_dump()
+
+
+async def araw(client):
+    answer = await client.chat.completions.with_raw_response.create(**ASK)
+    return type(answer), answer.parse().model_dump()
+
+
+async def astreaming(client):
+    async with client.chat.completions.with_streaming_response.create(**ASK) as answer:
+        return type(answer), (await answer.parse()).model_dump()
+
+
+async def astream(client):
+    answer = await client.chat.completions.create(**ASK, stream=True)
+    return type(answer), [chunk.model_dump() async for chunk in answer]
+
+
+async def astream_next(client):
+    answer = await client.chat.completions.create(**ASK, stream=True)
+    first = await anext(answer)
+    rest = [chunk.model_dump() async for chunk in answer]
+    await answer.close()
+    return type(answer), first.model_dump(), rest
+
+
+async def astream_helper(client):
+    async with client.chat.completions.stream(**ASK) as answer:
+        kinds = [event.type async for event in answer]
+        return type(answer), kinds, (await answer.get_final_completion()).model_dump()
+
+
+async def araw_stream(client):
+    answer = await client.chat.completions.with_raw_response.create(**ASK, stream=True)
+    return type(answer), [chunk.model_dump() async for chunk in answer.parse()]
+
+
+async def astreaming_stream(client):
+    async with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as answer:
+        return type(answer), [chunk.model_dump() async for chunk in await answer.parse()]
+
+
+async def astreaming_lines(client):
+    async with client.chat.completions.with_streaming_response.create(**ASK, stream=True) as answer:
+        return type(answer), [line async for line in answer.iter_lines()]
+
+
+async def aresponses(client):
+    answer = await client.responses.create(**ANSWER, instructions="Count.")
+    return type(answer), answer.model_dump()
+
+
+async def aresponses_stream(client):
+    answer = await client.responses.create(**ANSWER, stream=True)
+    return type(answer), [event.model_dump() async for event in answer]
+
+
+CHAT = as_json(bodies.chat())
+SSE = events(bodies.chat_chunks())
+COUNT = '{"place": "barn"}'
+RESPONSE = as_json(bodies.response())
+RESPONSE_SSE = named_events(bodies.response_events())
+LEGACY = as_json(
+    {
+        **{"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "sim-2026", "usage": bodies.USAGE},
+        "choices": [{"index": 0, "text": bodies.TEXT, "finish_reason": "stop", "logprobs": None}],
+    }
+)
+SEVEN = "There are seven."
+SHAPES = [
+    (create, CHAT, bodies.TEXT),
+    (create_generator, CHAT, bodies.TEXT),
+    (raw, CHAT, bodies.TEXT),
+    (streaming_parse, CHAT, bodies.TEXT),
+    (streaming_bytes, CHAT, bodies.TEXT),
+    (stream, SSE, SEVEN),
+    (stream_with, SSE, SEVEN),
+    (stream_next, SSE, SEVEN),
+    (stream_helper, SSE, SEVEN),
+    (raw_stream, SSE, SEVEN),
+    (streaming_stream, SSE, SEVEN),
+    (streaming_lines, SSE, SEVEN),
+    (parse, as_json(bodies.chat(COUNT)), COUNT),
+    (responses, RESPONSE, bodies.TEXT),
+    (responses_parse, as_json(bodies.response(COUNT)), COUNT),
+    (responses_stream, RESPONSE_SSE, SEVEN),
+    (responses_helper, RESPONSE_SSE, SEVEN),
+    (completions, LEGACY, bodies.TEXT),
+    (generic_post, CHAT, bodies.TEXT),
+    (acreate, CHAT, bodies.TEXT),
+    (araw, CHAT, bodies.TEXT),
+    (astreaming, CHAT, bodies.TEXT),
+    (astream, SSE, SEVEN),
+    (astream_next, SSE, SEVEN),
+    (astream_helper, SSE, SEVEN),
+    (araw_stream, SSE, SEVEN),
+    (astreaming_stream, SSE, SEVEN),
+    (astreaming_lines, SSE, SEVEN),
+    (aresponses, RESPONSE, bodies.TEXT),
+    (aresponses_stream, RESPONSE_SSE, SEVEN),
+]
+
+
+def use(server, client, shape):
+    return run_async(server, shape) if asyncio.iscoroutinefunction(shape) else shape(client)
+
+
+@pytest.mark.parametrize(("shape", "answer", "text"), SHAPES, ids=[shape.__name__ for shape, _, _ in SHAPES])
+def test_a_program_sees_the_same_and_one_record_is_made(server, client, shape, answer, text):
+    server.script(answer)
+    bare = use(server, client, shape)
+    asked = list(server.seen)
+    instrumenting.instrument("openai")
+    try:
+        server.script(answer)
+        with record() as run:
+            traced = use(server, client, shape)
+    finally:
+        instrumenting.uninstrument()
+    assert traced == bare
+    assert server.seen == asked
+    (made,) = run.records
+    assert made.kind == "llm"
+    assert made.output["content"] == text
+    assert made.name == f"{__name__}.{shape.__name__}:{made.name.rpartition(':')[2]}"
+    assert made.error is None
+    assert keys.FAULT not in made.attributes
+    assert made.attributes[keys.REQUEST_MODEL] == "sim"
+    assert made.attributes[keys.RESPONSE_MODEL] == "sim-2026"
+    assert made.attributes[keys.RESPONSE_FINISH_REASONS] == ["stop"]
+    assert made.attributes[keys.USAGE_INPUT_TOKENS] == 12
+    assert made.attributes[keys.USAGE_OUTPUT_TOKENS] == 7
+    assert made.attributes[keys.USAGE_CACHE_READ_TOKENS] == 5
+    assert made.attributes[keys.USAGE_REASONING_TOKENS] == 2
+
+
+def test_inputs_are_content_and_settings_are_attributes(server, client, patched):
+    server.script(CHAT)
+    with record() as run:
+        client.chat.completions.create(**ASK, temperature=0.5, stop="x", n=1, tool_choice="none", extra_body={"top_k": 3})
+    (made,) = run.records
+    assert made.inputs == {"messages": ASK["messages"]}
+    assert made.attributes[keys.REQUEST_TEMPERATURE] == 0.5
+    assert made.attributes[keys.REQUEST_STOP_SEQUENCES] == ["x"]
+    assert made.attributes[keys.REQUEST_SETTINGS] == {"tool_choice": "none", "top_k": 3}
+    assert made.attributes[keys.PROVIDER_NAME] == "openai"
+    assert made.attributes[keys.SERVER_ADDRESS] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("shape", ["create", "raw", "responses"])
+def test_the_content_the_program_reads_is_the_object_that_was_recorded(server, client, patched, shape):
+    server.script(RESPONSE if shape == "responses" else CHAT)
+    with record() as run:
+        if shape == "create":
+            text = client.chat.completions.create(**ASK).choices[0].message.content
+        elif shape == "raw":
+            text = client.chat.completions.with_raw_response.create(**ASK).parse().choices[0].message.content
+        else:
+            text = client.responses.create(**ANSWER).output_text
+        run.set_output({"text": text})
+    (made,) = run.records
+    assert made.output["content"] is text
+    assert [(ref.source, ref.source_path) for ref in run.output_refs] == [(made.id, "content")]
+
+
+def test_an_answer_put_into_the_next_request_is_recognised(server, client, patched):
+    server.script(CHAT)
+    with record() as run:
+        text = client.chat.completions.create(**ASK).choices[0].message.content
+        client.chat.completions.create(model="sim", messages=[{"role": "user", "content": text}])
+    first, second = run.records
+    assert ("messages[0].content", first.id, "content") in {(r.path, r.source, r.source_path) for r in second.refs}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_tool_calls_are_recorded_with_their_ids(server, client, patched, streamed):
+    answer = events(bodies.tool_chunks()) if streamed else as_json(bodies.chat(None, "tool_calls", [bodies.CALL]))
+    server.script(answer)
+    with record() as run:
+        got = client.chat.completions.create(**ASK, stream=streamed)
+        if streamed:
+            list(got)
+    (made,) = run.records
+    assert made.output == {"tool_calls": [{"id": "call_1", "name": "look", "arguments": COUNT}]}
+    assert made.attributes[keys.RESPONSE_FINISH_REASONS] == ["tool_calls"]
+
+
+def test_function_calls_of_a_response_are_recorded(server, client, patched):
+    server.script(as_json(bodies.response(calls=[bodies.FUNCTION_CALL])))
+    with record() as run:
+        client.responses.create(**ANSWER)
+    (made,) = run.records
+    assert made.output["tool_calls"] == [{"id": "call_1", "name": "look", "arguments": COUNT}]
+
+
+# Streams end once, and say how
+
+
+def use_and_close(client):
+    answer = client.chat.completions.create(**ASK, stream=True)
+    for _ in range(2):
+        next(answer)
+    answer.close()
+
+
+def use_and_leave_context(client):
+    with client.chat.completions.create(**ASK, stream=True) as answer:
+        for _ in range(2):
+            next(answer)
+
+
+def use_and_leave_helper(client):
+    with client.chat.completions.stream(**ASK) as answer:
+        next(answer)
+        next(answer)
+        next(answer)
+
+
+def use_and_drop(client):
+    answer = client.chat.completions.create(**ASK, stream=True)
+    for _ in range(2):
+        next(answer)
+    del answer
+    gc.collect()
+
+
+async def ause_and_close(client):
+    answer = await client.chat.completions.create(**ASK, stream=True)
+    for _ in range(2):
+        await anext(answer)
+    await answer.close()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize(
+    "shape", [use_and_close, use_and_leave_context, use_and_leave_helper, use_and_drop, ause_and_close]
+)
+def test_an_abandoned_stream_ends_once_and_says_so(server, client, patched, shape):
+    # All events come in one packet: what counts is what the program read.
+    server.script(Answer([b"".join(SSE.chunks)], headers=SSE.headers))
+    with record() as run:
+        use(server, client, shape)
+        (made,) = run.records
+    gc.collect()
+    assert run.records == (made,)
+    assert made.attributes[keys.FAULT] == "abandoned"
+    assert made.attributes[keys.UNFINISHED] is True
+    assert made.output == {"content": "There "}
+
+
+def test_a_stream_left_by_break_is_ended_by_the_recording(server, client, patched):
+    server.script(SSE)
+    with record() as run:
+        answer = client.chat.completions.create(**ASK, stream=True)
+        for _ in answer:
+            break
+    (made,) = run.records
+    assert made.attributes[keys.UNFINISHED] is True
+    answer.close()
+    assert run.records == (made,)
+
+
+def test_a_stream_closed_after_its_finish_reason_is_whole(server, client, patched):
+    server.script(SSE)
+    with record() as run:
+        with client.chat.completions.create(**ASK, stream=True) as answer:
+            for chunk in answer:
+                if chunk.choices[0].finish_reason:
+                    break
+    (made,) = run.records
+    assert made.output == {"content": SEVEN}
+    assert keys.FAULT not in made.attributes
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_stream_without_finish_reason_is_flagged(server, client, patched, done):
+    server.script(events(bodies.chat_chunks(finish_reason=None), done=done))
+    with record() as run:
+        stream(client)
+    (made,) = run.records
+    assert made.attributes[keys.FAULT] == "truncated"
+    assert made.output == {"content": SEVEN}
+
+
+def test_a_response_stream_without_its_final_event_is_flagged(server, client, patched):
+    server.script(named_events(bodies.response_events(is_whole=False)))
+    with record() as run:
+        responses_stream(client)
+    (made,) = run.records
+    assert made.attributes[keys.FAULT] == "truncated"
+    assert made.output == {"content": SEVEN}
+
+
+def test_a_stream_cut_in_the_middle_raises_the_same_and_keeps_what_came(server, client):
+    answer = events(bodies.chat_chunks(finish_reason=None), done=False, cut=True)
+
+    def cut():
+        got = []
+        server.script(answer)
+        with pytest.raises(openai.APIConnectionError) as raised:
+            for chunk in client.chat.completions.create(**ASK, stream=True):
+                got.append(chunk.model_dump())
+        return got, str(raised.value)
+
+    bare = cut()
+    instrumenting.instrument("openai")
+    with record() as run:
+        assert cut() == bare
+    instrumenting.uninstrument()
+    (made,) = run.records
+    assert made.error.startswith("APIConnectionError")
+    assert made.output == {"content": SEVEN}
+
+
+def test_chunks_arrive_when_they_are_sent(server, client, patched):
+    release = threading.Event()
+    first, *rest = SSE.chunks
+    server.script(Answer([first, release, *rest], headers=SSE.headers))
+    with record() as run:
+        answer = client.chat.completions.create(**ASK, stream=True)
+        assert next(answer).choices[0].delta.role == "assistant"  # while the server still holds the rest
+        release.set()
+        list(answer)
+    (made,) = run.records
+    assert made.attributes[keys.RESPONSE_TIME_TO_FIRST_CHUNK] > 0
+
+
+def test_what_runs_between_chunks_is_no_child_of_the_call(server, client, patched):
+    server.script(SSE)
+    with record() as run:
+        for _ in client.chat.completions.create(**ASK, stream=True):
+            inner = recorder.begin("inner", "function", {})
+            inner.end()
+    assert {made.parent_id for made in run.records} == {None}
+
+
+def test_a_compressed_body_read_by_the_program_is_decoded(server, client, patched):
+    packed = gzip.compress(json.dumps(bodies.chat()).encode())
+    server.script(Answer([packed], headers={"content-type": "application/json", "content-encoding": "gzip"}))
+    with record() as run:
+        streaming_bytes(client)
+    assert run.records[0].output == {"content": bodies.TEXT}
+
+
+# Bad answers
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (page("<html>Sorry</html>", "text/html"), "not_json"),
+        (page("", "text/plain"), "empty"),
+        (page("", "application/json"), "broken_json"),
+        (page('{"id": "chatcmpl-1", "cho', "application/json"), "broken_json"),
+        (as_json({}), "empty"),
+    ],
+)
+def test_a_bad_body_at_status_200_is_flagged_and_the_program_gets_the_same(server, client, answer, fault):
+    def outcome():
+        server.script(answer)
+        try:
+            got = client.chat.completions.create(**ASK)
+        except Exception as error:
+            return type(error), str(error)
+        return got if isinstance(got, str) else got.model_dump()
+
+    bare = outcome()
+    instrumenting.instrument("openai")
+    with record() as run:
+        assert outcome() == bare
+    instrumenting.uninstrument()
+    assert run.records[0].attributes[keys.FAULT] == fault
+
+
+def test_an_error_ends_the_record_and_is_the_very_exception(server, client, patched):
+    server.script(as_json({"error": {"message": "no such model", "code": "model_not_found"}}, 404))
+    with record() as run, pytest.raises(openai.NotFoundError) as raised:
+        client.chat.completions.create(**ASK)
+    (made,) = run.records
+    assert made.error == f"NotFoundError: {raised.value}"
+
+
+def test_retries_of_the_client_are_one_call(server, patched):
+    server.script(as_json({"error": {}}, 500, **{"retry-after-ms": "1"}), CHAT)
+    with openai.OpenAI(api_key="k", base_url=server.base_url, max_retries=2) as client, record() as run:
+        client.chat.completions.create(**ASK)
+    assert len(server.seen) == 2
+    assert len(run.records) == 1
+
+
+def test_azure_is_recorded_under_its_own_name(server, patched):
+    server.script(CHAT)
+    with openai.AzureOpenAI(api_key="k", azure_endpoint=server.base_url[:-3], api_version="v") as client, record() as run:
+        client.chat.completions.create(**ASK)
+    assert run.records[0].attributes[keys.PROVIDER_NAME] == "azure.ai.openai"
+
+
+def test_paths_that_are_no_generation_go_straight_through(server, client, patched):
+    server.script(as_json({"object": "list", "data": [], "model": "e", "usage": {"prompt_tokens": 1, "total_tokens": 1}}))
+    with record() as run:
+        client.post("/responses/resp_1/cancel", cast_to=object)
+    assert run.records == ()
+
+
+# Context
+
+
+def test_suppressed_calls_are_not_recorded(server, client, patched):
+    server.script(CHAT)
+    with record() as run:
+        with context.suppressed():
+            client.chat.completions.create(**ASK)
+        with suppress_instrumentation():
+            client.chat.completions.create(**ASK)
+    assert run.records == ()
+
+
+def test_a_call_without_context_in_a_trial_makes_it_invalid(server, client, patched):
+    server.script(CHAT)
+    ready = threading.Event()
+
+    def outside():
+        ready.wait(10)
+        create(client)
+
+    thread = threading.Thread(target=outside)
+    thread.start()  # before the trial, so its context is not the trial's
+    with record(is_trial=True) as run:
+        ready.set()
+        thread.join()
+    assert run.lost == [f"{__name__}.create:chat"]
+
+
+def test_a_call_without_a_user_frame_is_named_after_the_client(server, client, patched):
+    server.script(CHAT)
+    with record() as run:
+        thread = threading.Thread(target=client.chat.completions.create, kwargs=ASK)
+        thread.start()
+        thread.join()
+    assert [made.name for made in run.records] == ["openai.chat"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "answer", "step"),
+    [
+        (create, CHAT, "patch.inputs_of"),
+        (create, CHAT, "patch.calling_site"),
+        (create, CHAT, "watch.Watch.answered"),
+        (stream, SSE, "patch.tee_items"),
+        (stream, SSE, "patch.tee_body"),
+        (stream, SSE, "shapes.ChatFold.add"),
+        (stream, SSE, "shapes.ChatFold.reply"),
+        (streaming_bytes, CHAT, "wire._whole"),
+    ],
+)
+def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, shape, answer, step):
+    def broken(*args, **kwargs):
+        raise RuntimeError("injected")
+
+    server.script(answer)
+    bare = shape(client)
+    instrumenting.instrument("openai")
+    monkeypatch.setattr(f"tracediff_openai.{step}", broken)
+    before = sum(faults.counts().values())
+    try:
+        with record():
+            assert shape(client) == bare
+    finally:
+        instrumenting.uninstrument()
+    assert sum(faults.counts().values()) > before
+
+
+# The patch itself
+
+
+def test_uninstrument_leaves_the_classes_as_they_were():
+    for _ in range(2):
+        before = [dict(vars(openai.OpenAI)), dict(vars(openai.AsyncOpenAI))]
+        instrumenting.instrument("openai")
+        assert "request" in vars(openai.OpenAI)
+        instrumenting.uninstrument("openai")
+        assert [dict(vars(openai.OpenAI)), dict(vars(openai.AsyncOpenAI))] == before
+    assert "request" not in vars(openai.OpenAI)
+
+
+def test_a_patch_of_another_tool_on_top_of_ours_survives(server, client):
+    server.script(CHAT)
+    instrumenting.instrument("openai")
+    ours = openai.OpenAI.request
+
+    def theirs(self, *args, **kwargs):
+        return ours(self, *args, **kwargs)
+
+    openai.OpenAI.request = theirs
+    try:
+        instrumenting.uninstrument("openai")
+        assert openai.OpenAI.request is theirs
+        with record() as run:
+            create(client)
+        assert run.records == ()
+    finally:
+        del openai.OpenAI.request
+
+
+def test_signature_and_kind_of_the_method_stay():
+    bare = inspect.signature(openai.OpenAI.request), inspect.signature(openai.AsyncOpenAI.request)
+    instrumenting.instrument("openai")
+    try:
+        assert (inspect.signature(openai.OpenAI.request), inspect.signature(openai.AsyncOpenAI.request)) == bare
+        assert inspect.iscoroutinefunction(openai.AsyncOpenAI.request)
+    finally:
+        instrumenting.uninstrument()
+
+
+def test_the_library_is_patched_when_the_program_imports_it():
+    code = """
+import sys
+from tracediff.capture.instrument import instrument, uninstrument
+instrument("openai")
+assert "openai" not in sys.modules
+import openai
+assert "request" in vars(openai.OpenAI)
+uninstrument()
+assert "request" not in vars(openai.OpenAI)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
