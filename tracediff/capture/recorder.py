@@ -139,6 +139,8 @@ def note_lost_context(site: str) -> None:
     A baseline prompt must never be scored as the candidate's. Code in a scope of its own is not lost; code in the
     scope of a run that is over (a thread of a pool that outlived it) is.
     """
+    if not _live.open:
+        return
     scope = current_scope()
     if scope is not None and (scope.is_suppressed or scope.recording is None or scope.recording.is_open):
         return
@@ -150,6 +152,11 @@ def has_lost_context() -> bool:
     """True when the running code has no scope, or that of a run that is over."""
     scope = current_scope()
     return scope is None or (scope.recording is not None and not scope.recording.is_open)
+
+
+def is_idle() -> bool:
+    """True when the running code is in no scope and nothing is exported: a traced call is then a plain call."""
+    return otel.get_current().get(SCOPE_KEY) is None and not spans.is_on()
 
 
 class Call:
@@ -249,6 +256,14 @@ class Call:
                 self.emitted.append(item)
         except Exception as fault:  # never felt by the program
             faults.note("emit", fault)
+
+    def finish_stream(self, returned: object = None, *, is_abandoned: bool = False) -> None:
+        """End a generator: its output is the list of the items it yielded, then what it returned if anything."""
+        items = self.emitted or []
+        self.end(
+            items if returned is None else [*items, returned],
+            attributes={keys.UNFINISHED: True} if is_abandoned else None,
+        )
 
     def end(
         self, output: object = None, *, error: BaseException | None = None, attributes: Mapping[str, Any] | None = None
