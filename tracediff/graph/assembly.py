@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.values import Value
 from tracediff.errors import DataError
-from tracediff.graph.calls import Call, is_inside, leaves, ordered
+from tracediff.graph.calls import Call, Scalar, is_inside, leaves, ordered
 from tracediff.graph.confidence import confidence
 from tracediff.graph.explain import Explainer, Explanation, Finding
 from tracediff.graph.graph import ParameterGraph
@@ -18,7 +18,7 @@ from tracediff.graph.model import Edge, Node
 from tracediff.graph.sources import SHINGLE
 from tracediff.parameters import Parameter
 
-_START, _END = 1, 0
+_END, _YIELD, _START, _AT_ONCE = range(4)
 
 
 def build(
@@ -104,40 +104,51 @@ class _Assembly:
     # -- the run, replayed ---------------------------------------------------------------------------------------
 
     def _replay(self) -> None:
-        events: list[tuple[int, int, int]] = []
+        """Go through the run in order of sequence numbers: inputs are explained by what was known at their start."""
+        events: list[tuple[int, int, int, int]] = []
         for call in self.calls:
-            start = call.record.start
-            events.append((start, _START, call.position))
-            events.append((max(start, call.record.end), _END if call.record.end > start else 2, call.position))
-        for _, phase, position in sorted(events):
+            start, end = call.record.start, max(call.record.start, call.record.end)
+            events.append((start, _START, call.position, 0))
+            events.append((end, _END if end > start else _AT_ONCE, call.position, 0))
+            events += [(at, _YIELD, call.position, item) for item, at in enumerate(call.yields()) if at >= start]
+        for at, phase, position, item in sorted(events):
             call = self.calls[position]
             if phase == _START:
                 explanation = self.explainer.explain(call, call.record.inputs, call.refs())
                 self.inputs[position] = explanation
                 if not call.children:
                     self.found[position] = explanation.findings
+            elif phase == _YIELD:
+                self._put_out(call, leaves(call.yielded(item), f"[{item}]"), at)
             else:
                 self._end(call)
 
     def _end(self, call: Call) -> None:
-        found = leaves(call.record.output, "")
-        if call.record.error is not None:
-            _, _, message = call.record.error.partition(": ")
-            found.append(("error", message or call.record.error))
+        record = call.record
+        yields = call.yields()
+        found = [] if yields else leaves(record.output, "")
+        if yields and isinstance(record.output, list) and all(isinstance(item, str) for item in record.output):
+            found = [("", "".join(map(str, record.output)))]
+        if record.error is not None:
+            _, _, message = record.error.partition(": ")
+            found.append(("error", message or record.error))
+        self._put_out(call, found, record.end)
+        if call.children and call.is_own:
+            self.found[call.position] = self._inside(call)
+
+    def _put_out(self, call: Call, found: list[tuple[str, Scalar]], since: int) -> None:
+        """Note what a call has put out now; of a container only what has no other source."""
         if call.children:
             found = self._own(call, found)
-            call.is_own = bool(found)
-            if call.is_own:
-                self.found[call.position] = self._inside(call)
-        elif call.is_passing:
-            return
-        self.explainer.note(call, found)
+            call.is_own |= bool(found)
+        if not call.is_passing:
+            self.explainer.note(call, found, since)
 
     def _own(
-        self, call: Call, found: list[tuple[str, str | int | float | bool]]
-    ) -> list[tuple[str, str | int | float | bool]]:
+        self, call: Call, found: list[tuple[str, Scalar]]
+    ) -> list[tuple[str, Scalar]]:
         """Return the leaves of a container's output that neither its children nor its inputs explain."""
-        own: list[tuple[str, str | int | float | bool]] = []
+        own: list[tuple[str, Scalar]] = []
         inputs = {
             str(value).strip() for name in call.record.inputs for _, value in leaves(call.record.inputs[name], name)
         }
@@ -227,13 +238,13 @@ class _Assembly:
     def _final(self, output: Value, refs: dict[str, Ref]) -> list[Finding]:
         if output is None:
             return []
-        named = {
-            ("output" + (path if path.startswith("[") or not path else "." + path))
-            if not path.startswith("output")
-            else path: ref
-            for path, ref in refs.items()
-        }
-        findings = self.explainer.explain(None, {"output": output}, named).findings
+        ref = refs.get("output")
+        if ref is not None and ref.source_path == "" and not isinstance(output, (str, int, float)):
+            source = self.explainer.owner(None, ref, None)
+            if source is not None:
+                detail = "the output is the very object that it returned"
+                return [Finding(source, "output", "identity", confidence("identity", "only"), detail)]
+        findings = self.explainer.explain(None, {"output": output}, refs).findings
         if findings:
             return findings
         used = {item.source for found in self.found.values() for item in found}

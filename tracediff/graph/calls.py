@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tracediff.attributes import YIELDS
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.values import Cut, Obj, Value
 
@@ -34,7 +35,21 @@ class Call:
     is_passing: bool = False
     """The site always returns one argument unchanged."""
     is_own: bool = True
-    """It puts out text of its own; a container only when something in its return has no other source."""
+    """It puts out text of its own; a container only once something in its return has no other source."""
+
+    def yields(self) -> list[int]:
+        """Return the sequence numbers at which the items of a generator's output left it."""
+        found = self.record.attributes.get(YIELDS)
+        output = self.record.output
+        if not isinstance(found, list) or not isinstance(output, list):
+            return []
+        return [at for at in found if isinstance(at, int)][: len(output)]
+
+    def yielded(self, item: int) -> Value:
+        """Return one item of a generator's output."""
+        output = self.record.output
+        assert isinstance(output, list)
+        return output[item]
 
     def refs(self) -> dict[str, Ref]:
         """Return the identity references of the inputs by path."""
@@ -60,6 +75,7 @@ def ordered(records: Iterable[SpanRecord]) -> list[Call]:
         if parent is not None and parent < call.position:  # a parent starts before its child: no cycles
             call.parent = parent
             calls[parent].children.append(call.position)
+            calls[parent].is_own = False
     _mark_passing(calls)
     return calls
 

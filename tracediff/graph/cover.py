@@ -73,14 +73,25 @@ def _stretches(sources: Sources, numbers: list[int]) -> list[tuple[int, int, lis
         shingle = tuple(numbers[hit : hit + SHINGLE])
         for place in sources.places(shingle, first):
             start, end = _extend(numbers, hit, stream, place)
+            if not _is_from(sources.at(place), sources, place - hit + start, end - start):
+                continue
             if best is None or end - start > best[1] - best[0]:
                 best, places = (start, end), [place - hit + start]
             elif (start, end) == best:
                 places.append(place - hit + start)
-        assert best is not None
+        if best is None:
+            continue
         found.append((*best, places))
         position = max(best[1] - SHINGLE + 1, hit + 1)
     return found
+
+
+def _is_from(source: Source, sources: Sources, place: int, length: int) -> bool:
+    """Return whether this stretch can come from the source: of a prompt, only with text of its own."""
+    if source.literals is None or length == len(sources.numbers(source)):
+        return True
+    at = place - source.start
+    return source.own_words(at, at + length) >= SHINGLE
 
 
 def _extend(numbers: list[int], position: int, stream: list[int], place: int) -> tuple[int, int]:

@@ -10,9 +10,10 @@ from tracediff.capture.values import Value
 from tracediff.graph.calls import IDS, LABELS, Call, Scalar, is_inside, last_key, leaves
 from tracediff.graph.confidence import Evidence, confidence
 from tracediff.graph.cover import Match, cover
-from tracediff.graph.slots import Constants, pick, slots
+from tracediff.graph.slots import Constants, Slot, slots
 from tracediff.graph.sources import SHINGLE, Holder, Piece, Source, Sources
 from tracediff.graph.words import Vocabulary, spans, unescaped
+from tracediff.parameters import split
 
 _SHOWN = 60
 
@@ -43,9 +44,36 @@ class Explanation:
 class _Covered:
     """A text that had to be pieced together, kept for the next consumer of the same text."""
 
-    text: str
+    plain: str
     numbers: list[int]
     matches: list[Match]
+    _places: list[tuple[int, int]] | None = None
+
+    def places(self) -> list[tuple[int, int]]:
+        """Return (start, end) of each word, made on first use."""
+        if self._places is None:
+            self._places = spans(self.plain)
+        return self._places
+
+    def words(self, start: int, end: int) -> str:
+        """Return the text from one word to another."""
+        places = self.places()
+        return self.plain[places[start][0] : places[end - 1][1]]
+
+
+@dataclass(slots=True)
+class _Argument:
+    """One argument of one consumer while it is explained."""
+
+    call: Call | None
+    name: str
+    result: Explanation
+    used: dict[object, list[int]] = field(default_factory=dict)
+    """Text or short value -> calls that explain an occurrence already: k equal labels go to k different calls."""
+
+    def add(self, source: int, evidence: Evidence, case: str, detail: str) -> None:
+        """Note one reason for an edge."""
+        self.result.findings.append(Finding(source, self.name, evidence, confidence(evidence, case), detail))
 
 
 class Explainer:
@@ -59,11 +87,12 @@ class Explainer:
         self._ids: dict[str, Holder] = {}
         self._positions = {call.record.id: call.position for call in calls}
 
-    # -- outputs -------------------------------------------------------------------------------------------------
-
-    def note(self, call: Call, found: Iterable[tuple[str, Scalar]]) -> None:
-        """Note the leaves of a call's output as sources for what comes later."""
-        since = call.record.end
+    def note(self, call: Call, found: Iterable[tuple[str, Scalar]], since: int) -> None:
+        """Note leaves of a call's output as sources for what comes later."""
+        parameter = call.record.parameter
+        literals = None
+        if parameter is not None and parameter.variables:
+            literals = tuple(literal for literal, _ in split(parameter.text, parameter.variables))
         for path, value in found:
             if isinstance(value, bool):
                 continue
@@ -72,125 +101,43 @@ class Explainer:
             if key in IDS:
                 self._ids[text] = Holder(call.position, path, since)
             elif key not in LABELS or text.count(" ") >= SHINGLE:
-                self.sources.add(text, Holder(call.position, path, since))
-
-    # -- inputs --------------------------------------------------------------------------------------------------
+                self.sources.add(text, Holder(call.position, path, since), literals)
 
     def explain(self, call: Call | None, inputs: Mapping[str, Value], refs: Mapping[str, Ref]) -> Explanation:
         """Return where each leaf of ``inputs`` came from; ``call`` is None for the run's final output."""
         result = Explanation()
         open_refs = dict(refs)
-        for argument, value in inputs.items():
-            used: dict[object, list[int]] = {}
-            for path, leaf in leaves(value, argument):
-                ref = open_refs.pop(path, None)
-                if isinstance(leaf, bool):
-                    continue
-                self._leaf(call, argument, path, leaf, ref, used, result)
-        for path, ref in open_refs.items():
-            source = self._owner(call, ref, None)
-            if source is not None:
-                argument = path.split(".", 1)[0].split("[", 1)[0]
-                detail = (
-                    f"the object at {path} is what {self._label(source)} put out at {ref.source_path or 'its output'}"
-                )
-                result.findings.append(Finding(source, argument, "identity", confidence("identity", "only"), detail))
+        for name, value in inputs.items():
+            argument = _Argument(call, name, result)
+            found = leaves(value, name)
+            for path, leaf in found:
+                ref = open_refs.pop(path, None) if open_refs else None
+                if not isinstance(leaf, bool):
+                    self._leaf(argument, path, leaf, ref)
+            for path, ref in list(open_refs.items()):
+                if _is_at(path, name):
+                    del open_refs[path]
+                    if not any(_is_at(other, path) for other, _ in found):  # an opaque object, with nothing to read
+                        self._object(argument, path, ref)
         return result
 
-    def _leaf(
-        self,
-        call: Call | None,
-        argument: str,
-        path: str,
-        leaf: Scalar,
-        ref: Ref | None,
-        used: dict[object, list[int]],
-        result: Explanation,
-    ) -> None:
-        text = leaf.strip() if isinstance(leaf, str) else str(leaf)
-        if not text:
-            return
-        key = last_key(path)
-        if key in IDS:
-            self._identifier(call, argument, path, text, result)
-            return
-        if key in LABELS and text.count(" ") < SHINGLE:
-            return
-        if ref is not None and not _is_identifier(text):
-            source = self._owner(call, ref, text)
-            if source is not None:
-                case = "only" if ref.producers == 1 else "latest"
-                detail = f"{path} is the very object that {self._label(source)} put out ({_shown(text)})"
-                result.findings.append(Finding(source, argument, "identity", confidence("identity", case), detail))
-                used.setdefault(text, []).append(source)
-                return
-        known = self.sources.whole.get(text)
-        if known is not None and known.start >= 0:
-            self._exact(call, argument, path, known, used, result)
-            return
-        if known is not None and not known.holders:
-            result.is_whole = False
-            return
-        self._compose(call, argument, path, text, used, result)
+    # -- references ----------------------------------------------------------------------------------------------
 
-    def _identifier(self, call: Call | None, argument: str, path: str, text: str, result: Explanation) -> None:
-        holder = self._ids.get(text)
-        if holder is not None and (call is None or holder.call != call.position):
-            detail = f"{path} is the id {_shown(text)} that {self._label(holder.call)} gave at {holder.path}"
-            result.findings.append(Finding(holder.call, argument, "id", confidence("id", "only"), detail))
+    def _object(self, argument: _Argument, path: str, ref: Ref) -> None:
+        source = self.owner(argument.call, ref, None)
+        if source is not None:
+            detail = f"{path} is the very object that {self._label(source)} put out{_at(ref.source_path)}"
+            argument.add(source, "identity", "only" if ref.producers == 1 else "latest", detail)
 
-    def _exact(
-        self,
-        call: Call | None,
-        argument: str,
-        path: str,
-        source: Source,
-        used: dict[object, list[int]],
-        result: Explanation,
-    ) -> None:
-        holder, others = self._latest(call, source.holders, used.setdefault(source.text, []))
-        if holder is None:
-            result.is_whole = False
-            return
-        used[source.text].append(holder.call)
-        detail = f"{path} equals what {self._label(holder.call)} put out{_at(holder.path)} ({_shown(source.text)})"
-        if others:
-            detail += "; rejected as earlier: " + ", ".join(self._label(other) for other in others)
-        case = "latest" if others else "only"
-        result.findings.append(Finding(holder.call, argument, "leaf", confidence("leaf", case), detail))
-
-    def _latest(self, call: Call | None, holders: list[Holder], used: list[int]) -> tuple[Holder | None, list[int]]:
-        """Return the most recent holder that explains no equal text of this argument yet, and the other calls."""
-        best: Holder | None = None
-        for holder in reversed(holders):
-            if call is not None and is_inside(self.calls, call.position, holder.call):
-                continue
-            if best is None or (best.call in used and holder.call not in used):
-                best = holder
-                if holder.call not in used:
-                    break
-        if best is None:
-            return None, []
-        others = list(dict.fromkeys(holder.call for holder in holders[-4:] if holder.call != best.call))
-        return best, others
-
-    def _owner(self, call: Call | None, ref: Ref, text: str | None) -> int | None:
+    def owner(self, call: Call | None, ref: Ref, text: str | None) -> int | None:
         """Return the call whose own output a reference points at: a structure only handed it through."""
         position = self._positions.get(ref.source)
         if position is None:
             return None
         source = self.calls[position]
-        if call is not None and (source is call or is_inside(self.calls, call.position, position)):
+        if call is not None and (is_inside(self.calls, call.position, position) or source.record.start > call.record.start):
             return None
-        if call is not None and source.record.start > call.record.start:
-            return None
-        if not source.children and not source.is_passing:
-            return position
-        if (
-            source.is_own
-            and source.children
-            and source.record.end <= (call.record.start if call else source.record.end)
-        ):
+        if not source.is_passing and (not source.children or source.is_own):
             return position
         known = self.sources.whole.get(text) if text is not None else None
         if known is None or not known.holders:
@@ -198,17 +145,60 @@ class Explainer:
         inside = [holder for holder in known.holders if is_inside(self.calls, holder.call, position)]
         return (inside or known.holders)[-1].call
 
+    # -- leaves --------------------------------------------------------------------------------------------------
+
+    def _leaf(self, argument: _Argument, path: str, leaf: Scalar, ref: Ref | None) -> None:
+        text = leaf.strip() if isinstance(leaf, str) else str(leaf)
+        if not text:
+            return
+        key = last_key(path)
+        if key in IDS:
+            holder = self._ids.get(text)
+            if holder is not None:
+                detail = f"{path} is the id {_shown(text)} that {self._label(holder.call)} gave{_at(holder.path)}"
+                argument.add(holder.call, "id", "only", detail)
+            return
+        if key in LABELS and text.count(" ") < SHINGLE:
+            return
+        if ref is not None and not _is_identifier(text):
+            source = self.owner(argument.call, ref, text)
+            if source is not None:
+                case = "only" if ref.producers == 1 else "latest"
+                detail = f"{path} is the very object that {self._label(source)} put out{_at(ref.source_path)} ({_shown(text)})"
+                argument.add(source, "identity", case, detail)
+                argument.used.setdefault(text, []).append(source)
+                return
+        known = self.sources.whole.get(text)
+        if known is not None and known.start >= 0:
+            self._exact(argument, path, known)
+        else:
+            self._compose(argument, path, text, ref)
+
+    def _exact(self, argument: _Argument, path: str, source: Source) -> None:
+        holder, others = self._latest(argument, source)
+        if holder is None:
+            argument.result.is_whole = False
+            return
+        detail = f"{path} equals what {self._label(holder.call)} put out{_at(holder.path)} ({_shown(source.text)})"
+        argument.add(holder.call, "leaf", "latest" if others else "only", detail + self._rejected(others))
+
+    def _latest(self, argument: _Argument, source: Source) -> tuple[Holder | None, list[int]]:
+        """Return the most recent holder that explains no equal text of this argument yet, and the other calls."""
+        used = argument.used.setdefault(source.text, [])
+        best: Holder | None = None
+        for holder in reversed(source.holders):
+            if best is None or holder.call not in used:
+                best = holder
+                if holder.call not in used:
+                    break
+        if best is None:
+            return None, []
+        used.append(best.call)
+        return best, list(dict.fromkeys(holder.call for holder in source.holders[-4:] if holder.call != best.call))
+
     # -- texts that are pieced together --------------------------------------------------------------------------
 
-    def _compose(
-        self,
-        call: Call | None,
-        argument: str,
-        path: str,
-        text: str,
-        used: dict[object, list[int]],
-        result: Explanation,
-    ) -> None:
+    def _compose(self, argument: _Argument, path: str, text: str, ref: Ref | None) -> None:
         covered = self._covered.get(text)
         is_new = covered is None
         if covered is None:
@@ -217,95 +207,80 @@ class Explainer:
             covered = _Covered(plain, numbers, cover(self.sources, text, numbers))
             if len(numbers) >= SHINGLE:
                 self._covered[text] = covered
-        numbers = covered.numbers
-        free = [True] * len(numbers)
+        free = [True] * len(covered.numbers)
         for match in covered.matches:
             free[match.start : match.end] = [False] * match.length
             if match.source.holders:
-                self._matched(call, argument, path, covered, match, used, result)
-        if any(free):
-            self._short(call, argument, path, covered, free, used, result)
-            rest = _runs(free)
+                self._matched(argument, path, covered, match)
+        if not any(free):
+            return
+        for slot in slots(self.sources, covered.plain, covered.numbers, covered.places(), free):
+            self._short(argument, path, covered, slot, free, ref)
+        rest = _runs(free)
+        if rest:
+            argument.result.is_whole = False
+            argument.result.unknown.setdefault(argument.name, []).extend(covered.words(*run) for run in rest)
+        if is_new:
             for start, end in rest:
-                if is_new and end - start >= SHINGLE:
-                    self.sources.add_outside(text, numbers[start:end])
-            if rest:
-                result.is_whole = False
-                places = spans(covered.text)
-                result.unknown.setdefault(argument, []).extend(
-                    covered.text[places[start][0] : places[end - 1][1]] for start, end in rest
-                )
+                self.sources.add_outside(text, covered.numbers[start:end])
 
-    def _matched(
-        self,
-        call: Call | None,
-        argument: str,
-        path: str,
-        covered: _Covered,
-        match: Match,
-        used: dict[object, list[int]],
-        result: Explanation,
-    ) -> None:
-        holder, others = self._latest(call, match.source.holders, used.setdefault(match.source.text, []))
+    def _matched(self, argument: _Argument, path: str, covered: _Covered, match: Match) -> None:
+        holder, others = self._latest(argument, match.source)
         if holder is None:
             return
-        used[match.source.text].append(holder.call)
-        if match.is_full:
-            case = "full"
-        else:
-            case = "long" if match.length >= 3 * SHINGLE else "partial"
+        case = "full" if match.is_full else "long" if match.length >= 3 * SHINGLE else "partial"
         how = "all" if match.is_full else "part"
-        quoted = _shown(self._words(covered, match.start, match.end))
+        quoted = _shown(covered.words(match.start, match.end))
         detail = f"{path} holds {how} of what {self._label(holder.call)} put out{_at(holder.path)} ({quoted})"
-        if others:
-            detail += "; rejected as earlier: " + ", ".join(self._label(other) for other in others)
-        result.findings.append(Finding(holder.call, argument, "cover", confidence("cover", case), detail))
+        argument.add(holder.call, "cover", case, detail + self._rejected(others))
 
     def _short(
-        self,
-        call: Call | None,
-        argument: str,
-        path: str,
-        covered: _Covered,
-        free: list[bool],
-        used: dict[object, list[int]],
-        result: Explanation,
+        self, argument: _Argument, path: str, covered: _Covered, slot: Slot, free: list[bool], ref: Ref | None
     ) -> None:
-        places = spans(covered.text)
-        for slot in slots(self.sources, covered.text, covered.numbers, places, free):
-            if call is not None and self._constants.has(call, argument, slot.line):
-                continue
-            piece, case = self._piece(call, slot.key, used.setdefault(slot.key, []))
-            if piece is None:
-                continue
-            used[slot.key].append(piece.holder.call)
-            end = slot.start + len(slot.key)
-            free[slot.start : end] = [False] * len(slot.key)
-            detail = (
-                f"{path} holds the short value {_shown(self._words(covered, slot.start, end))} "
-                f"of {self._label(piece.holder.call)}{_at(piece.holder.path)} in a place of its own"
-            )
-            result.findings.append(Finding(piece.holder.call, argument, "slot", confidence("slot", case), detail))
+        call = argument.call
+        is_constant = call is not None and self._constants.has(call, argument.name, slot.line)
+        if is_constant and not slot.is_all:
+            return
+        piece, case, others = self._piece(argument, slot, ref)
+        if piece is None or (is_constant and not piece.is_whole):
+            return
+        argument.used.setdefault(slot.key, []).append(piece.holder.call)
+        end = slot.start + len(slot.key)
+        free[slot.start : end] = [False] * len(slot.key)
+        where = "in a place of its own" if slot.is_delimited else "within a sentence"
+        detail = (
+            f"{path} holds the short value {_shown(covered.words(slot.start, end))} "
+            f"of {self._label(piece.holder.call)}{_at(piece.holder.path)} {where}"
+        )
+        argument.add(piece.holder.call, "slot", case, detail + self._rejected(others))
 
-    def _piece(self, call: Call | None, key: tuple[int, ...], used: list[int]) -> tuple[Piece | None, str]:
-        for pieces, case in ((self.sources.pieces.get(key, []), "whole"), (self.sources.parts(key), "part")):
-            open_pieces = [
-                piece for piece in pieces if call is None or not is_inside(self.calls, call.position, piece.holder.call)
-            ]
-            piece = pick(open_pieces, used)
+    def _piece(self, argument: _Argument, slot: Slot, ref: Ref | None) -> tuple[Piece | None, str, list[int]]:
+        """Return the call a short value is taken from: the one referred to, else the latest not used yet."""
+        used = argument.used.get(slot.key, [])
+        whole = self.sources.pieces.get(slot.key, [])
+        if ref is not None and slot.is_all:
+            source = self._positions.get(ref.source)
+            for piece in whole:
+                if piece.holder.call == source and source not in used:
+                    return piece, "new" if piece.is_new else "whole", []
+        for pieces in (whole, self.sources.parts(slot.key)):
+            piece = next((item for item in reversed(pieces) if item.holder.call not in used), None)
             if piece is not None:
-                several = len({other.holder.call for other in open_pieces}) > 1
-                return piece, "several" if several and case == "whole" else case
-        return None, ""
+                calls = list(dict.fromkeys(item.holder.call for item in pieces if item.holder.call != piece.holder.call))
+                if not piece.is_whole:
+                    return piece, "part", calls[-3:]
+                several = len([other for other in calls if other not in used]) > 0
+                return piece, "several" if several else "new" if piece.is_new else "whole", calls[-3:]
+        return None, "", []
 
-    @staticmethod
-    def _words(covered: _Covered, start: int, end: int) -> str:
-        places = spans(covered.text)
-        return covered.text[places[start][0] : places[end - 1][1]]
+    # -- words for people ----------------------------------------------------------------------------------------
 
     def _label(self, position: int) -> str:
         call = self.calls[position]
         return f"{call.record.name}#{call.index}"
+
+    def _rejected(self, others: list[int]) -> str:
+        return "; rejected as earlier: " + ", ".join(map(self._label, others)) if others else ""
 
 
 def _runs(free: list[bool]) -> list[tuple[int, int]]:
@@ -321,6 +296,11 @@ def _runs(free: list[bool]) -> list[tuple[int, int]]:
     return found
 
 
+def _is_at(path: str, place: str) -> bool:
+    """Return whether a path is at or below a place."""
+    return path.startswith(place) and path[len(place) : len(place) + 1] in ("", ".", "[")
+
+
 def _is_identifier(text: str) -> bool:
     """Return whether CPython may share this string between unrelated places: it interns such constants."""
     return text.isascii() and text.replace("_", "a").isalnum()
@@ -331,5 +311,5 @@ def _at(path: str) -> str:
 
 
 def _shown(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(text[: 4 * _SHOWN].split())
     return repr(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import Counter
 from typing import NamedTuple
 
 from tracediff.graph.calls import Call, leaves
-from tracediff.graph.sources import SHINGLE, Piece, Sources
+from tracediff.graph.sources import SHINGLE, Sources
 
 _SAMPLED = 8
 _MARK = re.compile(r"(?:^|\n)[ \t]*[\[(]?$")
@@ -16,12 +15,16 @@ _AFTER_MARK = re.compile(r"[\])]?[.):\]]")
 
 
 class Slot(NamedTuple):
-    """A short value in a delimited place of an input."""
+    """A short value in an input, where it may stand for an earlier output."""
 
     key: tuple[int, ...]
     start: int
     """First word in the text."""
     line: str
+    is_all: bool
+    """The value is the whole line."""
+    is_delimited: bool
+    """Line edges, punctuation or explained text on both sides; else it is a name within a sentence."""
 
 
 class Constants:
@@ -61,7 +64,7 @@ class Constants:
 def slots(
     sources: Sources, text: str, numbers: list[int], places: list[tuple[int, int]], free: list[bool]
 ) -> list[Slot]:
-    """Return the known short values that stand delimited among the unexplained words of a text.
+    """Return the known short values among the unexplained words of a text, in text order.
 
     ``places`` are the words' (start, end) in ``text``; ``free`` says which words nothing has explained yet.
     """
@@ -74,10 +77,17 @@ def slots(
         for size in range(min(SHINGLE - 1, limit - position), 0, -1):
             key = tuple(numbers[position : position + size])
             end = position + size
-            if not all(free[position:end]) or not (key in sources.pieces or sources.parts(key)):
+            if not all(free[position:end]):
                 continue
-            if _is_delimited(text, places, free, position, end):
-                found.append(Slot(key, position, _line(text, places[position][0])))
+            whole = sources.pieces.get(key)
+            if whole is None and not sources.parts(key):
+                continue
+            is_delimited = _is_delimited(text, places, free, position, end)
+            if is_delimited or (whole is not None and whole[-1].is_new and _is_name(text, places, position, end)):
+                low, high = places[position][0], places[end - 1][1]
+                line = _line(text, low)
+                is_all = line.strip(" .,!?'\"`-*") == text[low:high]
+                found.append(Slot(key, position, line, is_all, is_delimited))
                 position = end - 1
                 break
         position += 1
@@ -85,34 +95,25 @@ def slots(
 
 
 def _is_delimited(text: str, places: list[tuple[int, int]], free: list[bool], start: int, end: int) -> bool:
-    """Return whether the words stand between line edges, punctuation or explained text, and are no list mark."""
+    """Return whether the words stand between line edges, punctuation or explained text, and are no mark or key."""
     low, high = places[start][0], places[end - 1][1]
     before = text[places[start - 1][1] if start else 0 : low]
     after = text[high : places[end][0] if end < len(places) else len(text)]
     if text[low:high].isdigit() and _MARK.search(text[max(0, low - 20) : low]) and _AFTER_MARK.match(after):
+        return False
+    if after.lstrip("\"'` *").startswith(":") and end < len(places):
         return False
     opens = start == 0 or not before.isspace() or "\n" in before or not free[start - 1]
     closes = end == len(places) or not after.isspace() or "\n" in after or not free[end]
     return opens and closes
 
 
+def _is_name(text: str, places: list[tuple[int, int]], start: int, end: int) -> bool:
+    """Return whether the words look like a name or number that a sentence was filled with."""
+    value = text[places[start][0] : places[end - 1][1]]
+    return len(value) >= 3 and (value[0].isupper() or any(map(str.isdigit, value)))
+
+
 def _line(text: str, at: int) -> str:
     end = text.find("\n", at)
     return text[text.rfind("\n", 0, at) + 1 : end if end >= 0 else len(text)].strip()
-
-
-def pick(pieces: list[Piece], used: list[int], first_after: int = -1) -> Piece | None:
-    """Return the latest piece whose call explains no equal value of this consumer yet."""
-    best: Piece | None = None
-    for piece in reversed(pieces):
-        if piece.holder.call <= first_after:
-            break
-        if piece.holder.call not in used:
-            best = piece
-            break
-    return best
-
-
-def after(pieces: list[Piece], since: int) -> list[Piece]:
-    """Return the pieces known after a sequence number."""
-    return pieces[bisect_left(pieces, since, key=lambda piece: piece.holder.since) :]

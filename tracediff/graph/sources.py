@@ -36,7 +36,10 @@ class Source:
     numbers: list[int] | None = None
     start: int = -1
     """Where its words stand in the index's stream."""
+    literals: tuple[str, ...] | None = None
+    """On the output of a prompt with variables: the template's own text; the rest flows through it."""
     _spans: list[tuple[int, int]] | None = None
+    _own: list[bool] | None = None
 
     def spans(self) -> list[tuple[int, int]]:
         """Return (start, end) of each word in the unescaped text."""
@@ -44,16 +47,38 @@ class Source:
             self._spans = spans(unescaped(self.text))
         return self._spans
 
+    def own_words(self, start: int, end: int) -> int:
+        """Return how many of these words are the source's own and not values it was filled with."""
+        if self.literals is None:
+            return end - start
+        if self._own is None:
+            plain, at = unescaped(self.text), 0
+            self._own = [False] * len(self.spans())
+            for part in self.literals:
+                literal = unescaped(part).strip()
+                low = plain.find(literal, at) if literal else -1
+                if low >= 0:
+                    at = low + len(literal)
+                    for i, (first, _) in enumerate(self.spans()):
+                        self._own[i] |= low <= first < at
+        return sum(self._own[start:end])
+
 
 class Piece(NamedTuple):
     """A short value that stands delimited in an output."""
 
     holder: Holder
     is_whole: bool
-    text: str
+    is_new: bool
+    """The run had not seen one of its words before."""
 
 
-_SEGMENT = re.compile(r"[\n\r\t|\"“”`(){}\[\]<>;=*#]+|(?<=[^\w\s])\s+|\s+(?=[^\w\s])|:(?=\w)|,(?=\D)")
+# A value stands whole on its line (after a bullet), after a colon or equals sign, or in quotes or brackets.
+_PART = re.compile(
+    r"(?:^[ \t]*(?:[-*•][ \t]+|\d+[.)][ \t]+)?|[:=][ \t]*|[\"'`(\[{<>|*,;][ \t]*)"
+    r"(?P<value>[^\W_][^\n\"`()\[\]{}<>|*;:=,]{0,59}?)[.!?]?[ \t]*(?=$|[\"'`)\]}<>|*;,])",
+    re.MULTILINE,
+)
 
 
 class Sources:
@@ -79,22 +104,26 @@ class Sources:
             source.numbers = self.words.numbers(unescaped(source.text))
         return source.numbers
 
-    def add(self, text: str, holder: Holder) -> None:
-        """Note that a call has put ``text`` out."""
+    def add(self, text: str, holder: Holder, literals: tuple[str, ...] | None = None) -> None:
+        """Note that a call has put ``text`` out; ``literals`` are a prompt's own text in it."""
         key = text.strip()
         source = self.whole.get(key)
         if source is None:
-            source = self.whole[key] = Source(key)
+            source = self.whole[key] = Source(key, literals=literals)
+        elif literals is None:
+            source.literals = None
         source.holders.append(holder)
         if source.start >= 0:
             return
+        known = self.words.size
         numbers = self.numbers(source)
-        if len(numbers) < SHINGLE:
-            if numbers:
-                self.pieces.setdefault(tuple(numbers), []).append(Piece(holder, is_whole=True, text=key))
-            return
-        self._unsplit.append((source, holder))
-        self._put(source, numbers)
+        if literals is None and len(key) > 3 and len(numbers) > 1:
+            self._unsplit.append((source, holder))
+        if len(numbers) >= SHINGLE:
+            self._put(source, numbers)
+        elif numbers:
+            piece = Piece(holder, is_whole=True, is_new=max(numbers) >= known)
+            self.pieces.setdefault(tuple(numbers), []).append(piece)
 
     def add_outside(self, text: str, numbers: list[int]) -> None:
         """Note a text that no call has put out, so that later coincidences with it lose."""
@@ -136,11 +165,10 @@ class Sources:
         """Return the outputs in which a short value stands delimited, in order of time."""
         for source, holder in self._unsplit:
             seen: set[tuple[int, ...]] = set()
-            for segment in _SEGMENT.split(unescaped(source.text)):
-                if segment and len(segment) <= 60:
-                    words = self.words.key(segment)
-                    if 0 < len(words) < SHINGLE and words not in seen:
-                        seen.add(words)
-                        self._parts.setdefault(words, []).append(Piece(holder, is_whole=False, text=segment.strip()))
+            for match in _PART.finditer(unescaped(source.text)):
+                words = self.words.key(match["value"])
+                if 0 < len(words) < SHINGLE and words not in seen:
+                    seen.add(words)
+                    self._parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
         self._unsplit.clear()
         return self._parts.get(key, [])

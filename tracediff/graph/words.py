@@ -58,6 +58,11 @@ class Vocabulary(dict[str, int]):
         return tuple(map(self.__getitem__, words))
 
     @property
+    def size(self) -> int:
+        """Distinct words so far; a word with this number or a higher one is new."""
+        return len(self._folded)
+
+    @property
     def total(self) -> int:
         """Words counted so far."""
         return self._total
