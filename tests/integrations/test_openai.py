@@ -16,12 +16,12 @@ import pydantic
 import pytest
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-import tracediff.capture.instrument as instrumenting
 from tests.integrations import bodies
 from tests.integrations.loopback import Answer, Loopback, as_json, events, named_events, page
 from tracediff import attributes as keys
 from tracediff.capture import context, recorder
 from tracediff.capture.faults import faults
+from tracediff.capture.instrument import instrument, uninstrument
 from tracediff.graph.runs import record
 
 ASK = {"model": "sim", "messages": [{"role": "user", "content": "How many animals?"}]}
@@ -38,9 +38,9 @@ def server():
 @pytest.fixture
 def patched():
     before = faults.counts()
-    instrumenting.instrument("openai")
+    instrument("openai")
     yield
-    instrumenting.uninstrument()
+    uninstrument()
     assert faults.counts() == before
 
 
@@ -277,13 +277,13 @@ def test_a_program_sees_the_same_and_one_record_is_made(server, client, shape, a
     server.script(answer)
     bare = use(server, client, shape)
     asked = list(server.seen)
-    instrumenting.instrument("openai")
+    instrument("openai")
     try:
         server.script(answer)
         with record() as run:
             traced = use(server, client, shape)
     finally:
-        instrumenting.uninstrument()
+        uninstrument()
     assert traced == bare
     assert server.seen == asked
     (made,) = run.records
@@ -470,10 +470,10 @@ def test_a_stream_cut_in_the_middle_raises_the_same_and_keeps_what_came(server, 
         return got, str(raised.value)
 
     bare = cut()
-    instrumenting.instrument("openai")
+    instrument("openai")
     with record() as run:
         assert cut() == bare
-    instrumenting.uninstrument()
+    uninstrument()
     (made,) = run.records
     assert made.error.startswith("APIConnectionError")
     assert made.output == {"content": SEVEN}
@@ -532,10 +532,10 @@ def test_a_bad_body_at_status_200_is_flagged_and_the_program_gets_the_same(serve
         return got if isinstance(got, str) else got.model_dump()
 
     bare = outcome()
-    instrumenting.instrument("openai")
+    instrument("openai")
     with record() as run:
         assert outcome() == bare
-    instrumenting.uninstrument()
+    uninstrument()
     assert run.records[0].attributes[keys.FAULT] == fault
 
 
@@ -626,14 +626,14 @@ def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, sh
 
     server.script(answer)
     bare = shape(client)
-    instrumenting.instrument("openai")
+    instrument("openai")
     monkeypatch.setattr(f"tracediff_openai.{step}", broken)
     before = sum(faults.counts().values())
     try:
         with record():
             assert shape(client) == bare
     finally:
-        instrumenting.uninstrument()
+        uninstrument()
     assert sum(faults.counts().values()) > before
 
 
@@ -643,16 +643,16 @@ def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, sh
 def test_uninstrument_leaves_the_classes_as_they_were():
     for _ in range(2):
         before = [dict(vars(openai.OpenAI)), dict(vars(openai.AsyncOpenAI))]
-        instrumenting.instrument("openai")
+        instrument("openai")
         assert "request" in vars(openai.OpenAI)
-        instrumenting.uninstrument("openai")
+        uninstrument("openai")
         assert [dict(vars(openai.OpenAI)), dict(vars(openai.AsyncOpenAI))] == before
     assert "request" not in vars(openai.OpenAI)
 
 
 def test_a_patch_of_another_tool_on_top_of_ours_survives(server, client):
     server.script(CHAT)
-    instrumenting.instrument("openai")
+    instrument("openai")
     ours = openai.OpenAI.request
 
     def theirs(self, *args, **kwargs):
@@ -660,7 +660,7 @@ def test_a_patch_of_another_tool_on_top_of_ours_survives(server, client):
 
     openai.OpenAI.request = theirs
     try:
-        instrumenting.uninstrument("openai")
+        uninstrument("openai")
         assert openai.OpenAI.request is theirs
         with record() as run:
             create(client)
@@ -671,12 +671,12 @@ def test_a_patch_of_another_tool_on_top_of_ours_survives(server, client):
 
 def test_signature_and_kind_of_the_method_stay():
     bare = inspect.signature(openai.OpenAI.request), inspect.signature(openai.AsyncOpenAI.request)
-    instrumenting.instrument("openai")
+    instrument("openai")
     try:
         assert (inspect.signature(openai.OpenAI.request), inspect.signature(openai.AsyncOpenAI.request)) == bare
         assert inspect.iscoroutinefunction(openai.AsyncOpenAI.request)
     finally:
-        instrumenting.uninstrument()
+        uninstrument()
 
 
 def test_the_library_is_patched_when_the_program_imports_it():

@@ -31,8 +31,9 @@ __all__ = ["evaluated", "finish", "is_on", "record_attributes", "record_from_att
 
 _OPERATIONS = {"llm": "chat", "tool": "execute_tool", "retriever": "retrieval"}
 """Record kind -> GenAI operation; a record that names its own operation wins, other kinds have none."""
-_MAX_ATTRIBUTES = 40
-"""The default limit of a span is 128, and it drops the oldest first: the required ones."""
+_AT_START = (keys.PROVIDER_NAME, keys.REQUEST_MODEL, keys.SERVER_ADDRESS, keys.SERVER_PORT)
+_MAX_ATTRIBUTES = 40 - len(_AT_START) - 3
+"""Set at the end of a span. The default limit is 128, and it drops the oldest first: the required ones."""
 _SILENT = (ProxyTracerProvider, NoOpTracerProvider)
 
 
@@ -70,8 +71,9 @@ def start(call: Call) -> None:
         provider = _export.chosen or trace.get_tracer_provider()
         operation = _operation(call.kind, call.attributes)
         kind = SpanKind.CLIENT if call.kind == "llm" else SpanKind.INTERNAL
-        # At the start only what a sampler may want to see; the rest follows if the span was sampled.
-        known = dict(_plain(call.attributes or {})) | {keys.SITE: call.name, keys.KIND: call.kind}
+        # Only what a sampler may want to see; the rest follows at the end if the span was sampled.
+        known = {key: value for key, value in _plain(call.attributes or {}) if key in _AT_START}
+        known |= {keys.SITE: call.name, keys.KIND: call.kind}
         if operation:
             known[keys.OPERATION_NAME] = operation
         name = _span_name(operation, call.name, known)
@@ -110,11 +112,11 @@ def _describe(span: Span, record: SpanRecord, contexts: Mapping[str, trace.SpanC
         described[keys.TOOL_NAME] = record.name
         if record.description:
             described[keys.TOOL_DESCRIPTION] = record.description
-    described.update(_plain(record.attributes))
     if record.error is not None:
         described[keys.ERROR_TYPE] = record.error.partition(":")[0]
     if content.is_wanted():
         described.update(content.of_record(record))
+    described.update(_plain(record.attributes))
     for key in list(described)[:_MAX_ATTRIBUTES]:
         span.set_attribute(key, described[key])
     for ref in record.refs:
