@@ -7,21 +7,18 @@ threads through ``carry_into_threads``. Two candidates run at the same time with
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context as otel
+from opentelemetry.context import Context
 
 from tracediff.errors import UsageError
 from tracediff.parameters import Candidate
 
 if TYPE_CHECKING:
-    from contextvars import Token
-
-    from opentelemetry.context import Context
-
     from tracediff.capture.recorder import Recording
 
 SCOPE_KEY = "tracediff.scope"
@@ -56,22 +53,37 @@ class _Activated:
 
 _process = _Activated()
 
-current_context = otel.get_current
+# The three are called for every traced call; the standard runtime context is a ContextVar, whose own methods take a
+# third of the time. Any other runtime context (OTEL_PYTHON_CONTEXT) is used through the public functions.
+_variable = getattr(otel._RUNTIME_CONTEXT, "_current_context", None)
+current_context: Callable[[], Context] = otel.get_current if _variable is None else _variable.get
+enter_context: Callable[[Context], Any] = otel.attach if _variable is None else _variable.set
+_leave_context: Callable[[Any], None] = otel.detach if _variable is None else _variable.reset
 
 
 def current_scope() -> Scope | None:
     """Return the scope of the running code, or None outside of every ``using``, ``record`` and traced call."""
-    return otel.get_current().get(SCOPE_KEY)  # type: ignore[return-value]
+    return current_context().get(SCOPE_KEY)  # type: ignore[return-value]
 
 
-def attach(scope: Scope) -> Token[Context]:
+def with_scope(context: Context, scope: Scope) -> Context:
+    """Return a copy of ``context`` with this scope."""
+    copied = Context(context)
+    dict.__setitem__(copied, SCOPE_KEY, scope)  # nobody else has the copy yet
+    return copied
+
+
+def attach(scope: Scope) -> Any:
     """Make ``scope`` the current one and return the token that ``detach`` takes back."""
-    return otel.attach(otel.Context({**otel.get_current(), SCOPE_KEY: scope}))
+    return enter_context(with_scope(current_context(), scope))
 
 
-def detach(token: Token[Context]) -> None:
+def detach(token: Any) -> None:
     """Return to the scope before ``attach``."""
-    otel.detach(token)
+    try:
+        _leave_context(token)
+    except ValueError:  # a coroutine or generator finalised in another context than it ran in: that one is gone
+        return
 
 
 @contextmanager

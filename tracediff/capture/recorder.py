@@ -13,12 +13,21 @@ from contextlib import contextmanager
 from time import time_ns
 from typing import Any
 
-from opentelemetry import context as otel
+from opentelemetry import trace as api
 from opentelemetry.trace import set_span_in_context
 
 from tracediff import attributes as keys
 from tracediff.capture import spans
-from tracediff.capture.context import SCOPE_KEY, Scope, current_scope, scoped
+from tracediff.capture.context import (
+    SCOPE_KEY,
+    Scope,
+    current_context,
+    current_scope,
+    detach,
+    enter_context,
+    scoped,
+    with_scope,
+)
 from tracediff.capture.faults import faults
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.shapes import REDACTED, is_secret, is_shared
@@ -42,7 +51,7 @@ class _Run:
         self.next = itertools.count(1).__next__
         self.table: Table = {}
         self.open_calls: dict[str, Call] = {}
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a garbage collection inside it may end a dropped stream
 
 
 class Recording:
@@ -131,6 +140,8 @@ class _Live:
 
 
 _live = _Live()
+open_recordings: Mapping[int, Recording] = _live.open
+"""The open recordings of this process: while empty, and with no provider, a traced call is a plain call."""
 
 
 def note_lost_context(site: str) -> None:
@@ -155,37 +166,28 @@ def has_lost_context() -> bool:
 
 
 def is_idle() -> bool:
-    """True when the running code is in no scope and nothing is exported: a traced call is then a plain call."""
-    return otel.get_current().get(SCOPE_KEY) is None and not spans.is_on()
+    """True when nothing is recorded or exported in this process: a traced call is then a plain call."""
+    return not open_recordings and api._TRACER_PROVIDER is None and spans._export.chosen is None
 
 
 class Call:
     """One traced call while it runs."""
 
-    __slots__ = (
-        "_record",
-        "attributes",
-        "description",
-        "emitted",
-        "end_ns",
-        "ended",
-        "error",
-        "id",
-        "inputs",
-        "is_over",
-        "kind",
-        "name",
-        "output",
-        "owns_recording",
-        "parameter",
-        "parent_id",
-        "recording",
-        "refs",
-        "span",
-        "start_ns",
-        "started",
-        "yields",
-    )
+    # Class attributes are the defaults of what most calls never set: an instance costs a few stores.
+    description = ""
+    parameter: Parameter | None = None
+    attributes: Mapping[str, Any] | None = None
+    output: Value = None
+    error: str | None = None
+    span: Any = None
+    """The exported span, where there is one; its id is the record's id."""
+    is_over = False
+    owns_recording = False
+    emitted: list[object] | None = None
+    yields: list[int] | None = None
+    ended = 0
+    end_ns = 0
+    _record: SpanRecord | None = None
 
     def __init__(self, recording: Recording, name: str, kind: str, parent_id: str | None) -> None:
         run = recording._run
@@ -194,43 +196,23 @@ class Call:
         self.kind = kind
         self.parent_id = parent_id
         self.started: int = run.next()
-        self.id = f"{(run.id_base + self.started * _ID_STEP) & _ID_MASK or 1:016x}"
+        self.id = "%016x" % ((run.id_base + self.started * _ID_STEP) & _ID_MASK or 1)  # half the time of an f-string
         self.inputs: dict[str, Value] = {}
         self.refs: list[Ref] = []
-        self.output: Value = None
-        self.error: str | None = None
-        self.description = ""
-        self.parameter: Parameter | None = None
-        self.attributes: Mapping[str, Any] | None = None
-        self.span: Any = None
-        """The exported span, where there is one; its id is the record's id."""
-        self.is_over = False
-        self.owns_recording = False
-        self.emitted: list[object] | None = None
-        self.yields: list[int] | None = None
-        self.ended = 0
-        self.end_ns = 0
-        self._record: SpanRecord | None = None
         self.start_ns = time_ns()
 
     def attach(self) -> Any:
         """Make this call the parent of what follows; return the token for ``detach``."""
-        context = otel.get_current()
+        context = current_context()
         scope = context.get(SCOPE_KEY)
         recording = self.recording
-        if scope is None:
-            inner = Scope(None, recording, self.id, recording.is_trial)
-        else:
-            inner = Scope(scope.candidate, recording, self.id, recording.is_trial)  # type: ignore[attr-defined]
-        attached = otel.Context({**context, SCOPE_KEY: inner})
+        candidate = None if scope is None else scope[0]  # type: ignore[index]
+        inner = Scope(candidate, recording, self.id, recording.is_trial)
         if self.span is not None:
-            attached = set_span_in_context(self.span, attached)
-        return otel.attach(attached)
+            context = set_span_in_context(self.span, context)
+        return enter_context(with_scope(context, inner))
 
-    @staticmethod
-    def detach(token: Any) -> None:
-        """Return to the context before ``attach``."""
-        otel.detach(token)
+    detach = staticmethod(detach)
 
     @contextmanager
     def active(self) -> Iterator[Call]:
@@ -239,7 +221,7 @@ class Call:
         try:
             yield self
         finally:
-            otel.detach(token)
+            detach(token)
 
     def emit(self, item: object) -> None:
         """Note an item that leaves a generator or stream now: from here on others may hold it."""

@@ -7,8 +7,11 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any
 
+from opentelemetry import trace as api
+
+from tracediff.capture import spans
 from tracediff.capture.faults import faults
-from tracediff.capture.recorder import Call, begin, is_idle
+from tracediff.capture.recorder import Call, begin, is_idle, open_recordings
 
 
 class Binder:
@@ -90,9 +93,14 @@ def traced(function: Any, site: Site) -> Callable[..., Any]:
 
 
 def _plain(function: Callable[..., Any], site: Site) -> Callable[..., Any]:
+    exporting = spans._export
+    recordings = open_recordings
+
     @functools.wraps(function)
     def traced_call(*args: Any, **kwargs: Any) -> Any:
-        if is_idle() or (call := site.begin(args, kwargs)) is None:
+        if not recordings and api._TRACER_PROVIDER is None and exporting.chosen is None:  # is_idle, without its call
+            return function(*args, **kwargs) if kwargs else function(*args)
+        if (call := site.begin(args, kwargs)) is None:
             return function(*args, **kwargs)
         token = call.attach()
         try:
