@@ -17,6 +17,7 @@ _BASE: dict[tuple[str, str], float] = {
     ("cover", "partial"): 0.9,
     ("slot", "new"): 0.97,
     ("slot", "whole"): 0.85,
+    ("slot", "name"): 0.75,
     ("slot", "several"): 0.65,
     ("slot", "part"): 0.6,
     ("inside", "only"): 0.95,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tracediff.graph.sources import SHINGLE, Source, Sources
-from tracediff.graph.words import unescaped
+from tracediff.graph.words import spans, unescaped
 
 _STRIDE = 16
+_WITHIN = 2.5
+"""How much more evidence a stretch needs that does not stand on its own in the text."""
+_EDGE = re.compile(r"[\n:=\"'`()\[\]{}<>|*.!?;…–—“”#-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,37 @@ def _choose(
     if length < SHINGLE:
         return None
     needed = 9 + _log2(sources.words.total)
-    return match if length >= 3 * SHINGLE or sources.words.bits(numbers[start:stop]) >= needed else None
+    if match.source.holders and length < 6 * SHINGLE and not _is_set_apart(text, numbers, match):
+        needed *= _WITHIN
+        if length < 2 * SHINGLE:
+            return None
+    return match if sources.words.bits(numbers[start:stop]) >= needed else None
+
+
+def _is_set_apart(text: str, numbers: list[int], match: Match) -> bool:
+    """Return whether a stretch stands on its own in the text, as a value in a template does.
+
+    A stock phrase that two writers share goes on with different words; a value ends at a line edge, a colon, a
+    quote or the end of a sentence, or is cut within a word.
+    """
+    plain = unescaped(text)
+    places = spans(plain)
+    start, end = match.start, match.end
+    before = plain[places[start - 1][1] if start else 0 : places[start][0]]
+    after = plain[places[end - 1][1] : places[end][0] if end < len(numbers) else len(plain)]
+    opens = start == 0 or _EDGE.search(before) is not None
+    closes = end == len(numbers) or _EDGE.search(after) is not None
+    source, at = match.source, match.at
+    theirs = source.spans()
+    if not closes and at + match.length < len(theirs):
+        low, high = theirs[at + match.length]
+        word = plain[slice(*places[end])]
+        closes = unescaped(source.text)[low:high].startswith(word) and len(word) < high - low
+    if not opens and at > 0:
+        low, high = theirs[at - 1]
+        word = plain[slice(*places[start - 1])]
+        opens = unescaped(source.text)[low:high].endswith(word) and len(word) < high - low
+    return opens and closes
 
 
 def _fragment(source: Source, at: int, length: int) -> str:

@@ -70,9 +70,12 @@ class _Argument:
     result: Explanation
     used: dict[object, list[int]] = field(default_factory=dict)
     """Text or short value -> calls that explain an occurrence already: k equal labels go to k different calls."""
+    places: dict[str, list[int]] = field(default_factory=dict)
+    """Path of an enclosing object -> calls whose text stands in it."""
 
-    def add(self, source: int, evidence: Evidence, case: str, detail: str) -> None:
+    def add(self, path: str, source: int, evidence: Evidence, case: str, detail: str) -> None:
         """Note one reason for an edge."""
+        self.places.setdefault(_parent(path), []).append(source)
         self.result.findings.append(Finding(source, self.name, evidence, confidence(evidence, case), detail))
 
 
@@ -110,10 +113,15 @@ class Explainer:
         for name, value in inputs.items():
             argument = _Argument(call, name, result)
             found = leaves(value, name)
+            later: list[tuple[str, Scalar, Ref | None]] = []
             for path, leaf in found:
                 ref = open_refs.pop(path, None) if open_refs else None
-                if not isinstance(leaf, bool):
+                if isinstance(leaf, str) and (len(leaf) > _SHOWN or len(found) == 1):
                     self._leaf(argument, path, leaf, ref)
+                elif not isinstance(leaf, bool):
+                    later.append((path, leaf, ref))
+            for path, leaf, ref in later:  # short values last: what stands beside them tells where they are from
+                self._leaf(argument, path, leaf, ref)
             for path, ref in list(open_refs.items()):
                 if _is_at(path, name):
                     del open_refs[path]
@@ -127,7 +135,7 @@ class Explainer:
         source = self.owner(argument.call, ref, None)
         if source is not None:
             detail = f"{path} is the very object that {self._label(source)} put out{_at(ref.source_path)}"
-            argument.add(source, "identity", "only" if ref.producers == 1 else "latest", detail)
+            argument.add(path, source, "identity", "only" if ref.producers == 1 else "latest", detail)
 
     def owner(self, call: Call | None, ref: Ref, text: str | None) -> int | None:
         """Return the call whose own output a reference points at: a structure only handed it through."""
@@ -156,16 +164,16 @@ class Explainer:
             holder = self._ids.get(text)
             if holder is not None:
                 detail = f"{path} is the id {_shown(text)} that {self._label(holder.call)} gave{_at(holder.path)}"
-                argument.add(holder.call, "id", "only", detail)
+                argument.add(path, holder.call, "id", "only", detail)
             return
         if key in LABELS and text.count(" ") < SHINGLE:
             return
         if ref is not None and not _is_identifier(text):
             source = self.owner(argument.call, ref, text)
-            if source is not None:
+            if source is not None and (ref.producers == 1 or text.count(" ") >= SHINGLE):
                 case = "only" if ref.producers == 1 else "latest"
                 detail = f"{path} is the very object that {self._label(source)} put out{_at(ref.source_path)} ({_shown(text)})"
-                argument.add(source, "identity", case, detail)
+                argument.add(path, source, "identity", case, detail)
                 argument.used.setdefault(text, []).append(source)
                 return
         known = self.sources.whole.get(text)
@@ -180,7 +188,7 @@ class Explainer:
             argument.result.is_whole = False
             return
         detail = f"{path} equals what {self._label(holder.call)} put out{_at(holder.path)} ({_shown(source.text)})"
-        argument.add(holder.call, "leaf", "latest" if others else "only", detail + self._rejected(others))
+        argument.add(path, holder.call, "leaf", "latest" if others else "only", detail + self._rejected(others))
 
     def _latest(self, argument: _Argument, source: Source) -> tuple[Holder | None, list[int]]:
         """Return the most recent holder that explains no equal text of this argument yet, and the other calls."""
@@ -232,17 +240,13 @@ class Explainer:
         how = "all" if match.is_full else "part"
         quoted = _shown(covered.words(match.start, match.end))
         detail = f"{path} holds {how} of what {self._label(holder.call)} put out{_at(holder.path)} ({quoted})"
-        argument.add(holder.call, "cover", case, detail + self._rejected(others))
+        argument.add(path, holder.call, "cover", case, detail + self._rejected(others))
 
     def _short(
         self, argument: _Argument, path: str, covered: _Covered, slot: Slot, free: list[bool], ref: Ref | None
     ) -> None:
-        call = argument.call
-        is_constant = call is not None and self._constants.has(call, argument.name, slot.line)
-        if is_constant and not slot.is_all:
-            return
-        piece, case, others = self._piece(argument, slot, ref)
-        if piece is None or (is_constant and not piece.is_whole):
+        piece, case, others = self._piece(argument, path, slot, ref)
+        if piece is None or self._is_setting(argument, slot, piece):
             return
         argument.used.setdefault(slot.key, []).append(piece.holder.call)
         end = slot.start + len(slot.key)
@@ -252,25 +256,47 @@ class Explainer:
             f"{path} holds the short value {_shown(covered.words(slot.start, end))} "
             f"of {self._label(piece.holder.call)}{_at(piece.holder.path)} {where}"
         )
-        argument.add(piece.holder.call, "slot", case, detail + self._rejected(others))
+        argument.add(path, piece.holder.call, "slot", case, detail + self._rejected(others))
 
-    def _piece(self, argument: _Argument, slot: Slot, ref: Ref | None) -> tuple[Piece | None, str, list[int]]:
+    def _is_setting(self, argument: _Argument, slot: Slot, piece: Piece) -> bool:
+        """Return whether a short value is a constant of the site's template, or a setting older than any source."""
+        if argument.call is None or not self._constants.has(argument.call, argument.name, slot.line):
+            return False
+        if not slot.is_all:
+            return True
+        known = self.sources.pieces.get(slot.key) if piece.is_whole else self.sources.parts(slot.key)
+        return not known or known[0].holder.since > self._constants.first(argument.call).record.start
+
+    def _piece(
+        self, argument: _Argument, path: str, slot: Slot, ref: Ref | None
+    ) -> tuple[Piece | None, str, list[int]]:
         """Return the call a short value is taken from: the one referred to, else the latest not used yet."""
         used = argument.used.get(slot.key, [])
         whole = self.sources.pieces.get(slot.key, [])
-        if ref is not None and slot.is_all:
-            source = self._positions.get(ref.source)
-            for piece in whole:
-                if piece.holder.call == source and source not in used:
-                    return piece, "new" if piece.is_new else "whole", []
+        if slot.is_all and whole:
+            named = self._positions.get(ref.source, -1) if ref is not None else -1
+            beside = argument.places.get(_parent(path), []) if "." in path else []
+            for piece in reversed(whole):
+                call = piece.holder.call
+                if (call == named and call not in used) or (call in beside and last_key(piece.holder.path) == last_key(path)):
+                    return piece, "new", []
         for pieces in (whole, self.sources.parts(slot.key)):
             piece = next((item for item in reversed(pieces) if item.holder.call not in used), None)
-            if piece is not None:
-                calls = list(dict.fromkeys(item.holder.call for item in pieces if item.holder.call != piece.holder.call))
-                if not piece.is_whole:
-                    return piece, "part", calls[-3:]
-                several = len([other for other in calls if other not in used]) > 0
-                return piece, "several" if several else "new" if piece.is_new else "whole", calls[-3:]
+            if piece is None:
+                continue
+            calls = list(dict.fromkeys(item.holder.call for item in pieces if item.holder.call != piece.holder.call))
+            if not piece.is_whole:
+                if slot.is_key or not slot.is_apart:
+                    return None, "", []
+                return piece, "part", calls[-3:]
+            if slot.is_key and not piece.is_new:
+                return None, "", []
+            case = "new" if piece.is_new else "whole"
+            if not slot.is_delimited:
+                case = "name"
+            elif any(other not in used for other in calls):
+                case = "several"
+            return piece, case, calls[-3:]
         return None, "", []
 
     # -- words for people ----------------------------------------------------------------------------------------
@@ -294,6 +320,11 @@ def _runs(free: list[bool]) -> list[tuple[int, int]]:
             found.append((start, position))
             start = None
     return found
+
+
+def _parent(path: str) -> str:
+    """Return the path of the object or list that a leaf stands in."""
+    return path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
 def _is_at(path: str, place: str) -> bool:

@@ -25,6 +25,10 @@ class Slot(NamedTuple):
     """The value is the whole line."""
     is_delimited: bool
     """Line edges, punctuation or explained text on both sides; else it is a name within a sentence."""
+    is_apart: bool
+    """Delimited, and not by a comma or a space: not the beginning of a sentence that two writers share."""
+    is_key: bool
+    """A colon follows: more likely a name of a field than a value."""
 
 
 class Constants:
@@ -43,6 +47,10 @@ class Constants:
         if lines is None:
             lines = self._lines[site, argument] = self._shared(self._sites.get(site, []), argument)
         return line in lines
+
+    def first(self, call: Call) -> Call:
+        """Return the first call of the same site."""
+        return self._sites[call.record.name][0]
 
     @staticmethod
     def _shared(calls: list[Call], argument: str) -> frozenset[str]:
@@ -87,7 +95,8 @@ def slots(
                 low, high = places[position][0], places[end - 1][1]
                 line = _line(text, low)
                 is_all = line.strip(" .,!?'\"`-*") == text[low:high]
-                found.append(Slot(key, position, line, is_all, is_delimited))
+                is_apart = is_delimited and not text[high : high + 2].startswith(", ")
+                found.append(Slot(key, position, line, is_all, is_delimited, is_apart, _is_key(text, high)))
                 position = end - 1
                 break
         position += 1
@@ -101,11 +110,13 @@ def _is_delimited(text: str, places: list[tuple[int, int]], free: list[bool], st
     after = text[high : places[end][0] if end < len(places) else len(text)]
     if text[low:high].isdigit() and _MARK.search(text[max(0, low - 20) : low]) and _AFTER_MARK.match(after):
         return False
-    if after.lstrip("\"'` *").startswith(":") and end < len(places):
-        return False
     opens = start == 0 or not before.isspace() or "\n" in before or not free[start - 1]
     closes = end == len(places) or not after.isspace() or "\n" in after or not free[end]
     return opens and closes
+
+
+def _is_key(text: str, end: int) -> bool:
+    return text[end : end + 4].lstrip("\"'` *").startswith(":")
 
 
 def _is_name(text: str, places: list[tuple[int, int]], start: int, end: int) -> bool:
