@@ -6,7 +6,9 @@ import pytest
 
 from tracediff import capture
 from tracediff.autodiff import backward, defbackward, rules
-from tracediff.errors import UsageError
+from tracediff.capture import functional_node, trainable_prompt
+from tracediff.errors import NoRule, UsageError
+from tracediff.graph.runs import record
 from tracediff.scores import Score
 from tracediff.testing import RunBuilder, ScriptedEngine, check_rule
 
@@ -60,7 +62,7 @@ def test_a_second_rule_for_a_kind_is_refused():
 
 def test_a_sites_own_rule_comes_first(monkeypatch):
     own = {"app.rerank": lambda node, feedbacks, inputs: {"docs": "own"}}
-    monkeypatch.setattr(capture, "site_rule", own.get, raising=False)
+    monkeypatch.setattr(capture, "site_rule", own.get)
     engine = ScriptedEngine()
     gradients = backward(reranked(), WRONG, engine)
     assert set(gradients.parameters) == {"app.write"}
@@ -113,3 +115,47 @@ def test_check_rule_passes_a_sound_rule_and_catches_unsound_ones():
 
     with pytest.raises(AssertionError, match="changed its inputs"):
         check_rule(changing, {"docs": ["a"]})
+
+
+def by_length(node, feedbacks, inputs):
+    longest = max(inputs, key=lambda argument: len(str(inputs[argument])))
+    return {longest: f"cut {longest}: {feedbacks[0].feedback}"}
+
+
+@functional_node(backward=by_length)
+def merge(left: str, right: str, separator: str = " ") -> str:
+    """Joins two texts."""
+    return left + separator + right
+
+
+@functional_node(kind="blend")
+def blend(left: str, right: str) -> str:
+    return left + " and " + right
+
+
+@trainable_prompt
+def first() -> str:
+    return "Write a short greeting for the guests of the evening"
+
+
+@trainable_prompt
+def second() -> str:
+    return "Write a long farewell for all guests of the whole evening"
+
+
+def test_a_decorated_function_with_its_own_rule_is_used_from_a_recorded_run():
+    with record(sample_id="s1") as run:
+        run.set_output(merge(first(), second()))
+    engine = ScriptedEngine()
+    gradients = backward(run.graph(), WRONG, engine)
+    assert engine.calls == 0
+    assert {name: [g.feedback for g in found] for name, found in gradients.parameters.items()} == {
+        f"{__name__}.second": ["cut right: wrong"]
+    }
+
+
+def test_a_missing_rule_of_a_decorated_function_says_where_it_stands():
+    with record(sample_id="s1") as run:
+        run.set_output(blend(first(), second()))
+    with pytest.raises(NoRule, match=r"blend#0, .*test_rules\.py:\d+\)"):
+        backward(run.graph(), WRONG, ScriptedEngine())

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from tracediff.autodiff.critic import ask_loss
 from tracediff.autodiff.gradients import Gradient, GradientContext, Gradients
 from tracediff.autodiff.losses import Loss
-from tracediff.autodiff.rules import rule_for
+from tracediff.autodiff.rules import rule_for, unused_rules
 from tracediff.autodiff.view import Seed, View, is_trained, place
 from tracediff.autodiff.visits import Delivery, Outcome, Visit
 from tracediff.engine import Engine
@@ -147,6 +147,10 @@ class _Pass:
         self.options = options
         self.sample_id = graph.sample_id
         self.seeds, self.notes = place(self.view, options.threshold)
+        self.notes += [
+            f"{self.sample_id}: the rule of {site} was not used, as the calls within it are differentiated"
+            for site in unused_rules(graph.nodes)
+        ]
         self.nodes = self.view.path(self.seeds)
         self.rules = {node.id: rule_for(node) for node in self.nodes}
         self.by_id = {node.id: node for node in self.nodes}

@@ -6,9 +6,13 @@ inputs. LLM-AutoDiff (arXiv 2501.16673), eq. 5 to 7 and 9, 10.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import CodeType
+from typing import Any, TypeAlias
 
+from tracediff import capture
 from tracediff.autodiff.critic import FUNCTION_NODE, LLM_NODE, Entries, ask_critic, shown_parameter
 from tracediff.autodiff.gradients import Gradient
 from tracediff.autodiff.view import Input, is_trained
@@ -74,7 +78,7 @@ def known_kinds() -> tuple[str, ...]:
 
 def rule_for(node: Node) -> Rule:
     """Return the rule of a node: its site's own (``functional_node(backward=...)``), else its kind's; raise NoRule."""
-    own = _site_rule(node.name)
+    own = capture.site_rule(node.name)
     if own is not None:
         return _adapted(own)
     if node.kind in _RULES:
@@ -86,19 +90,34 @@ def rule_for(node: Node) -> Rule:
     )
 
 
-def _site_rule(name: str) -> UserRule | None:
-    from tracediff import capture
-
-    find = getattr(capture, "site_rule", None)
-    return find(name) if find else None
+def unused_rules(nodes: Iterable[Node]) -> Iterator[str]:
+    """Yield the sites with a rule of their own that is not used, because the calls within them have the edges."""
+    yield from dict.fromkeys(node.name for node in nodes if node.is_container and capture.site_rule(node.name))
 
 
 def _place(node: Node) -> str:
     """Return ``, file:line`` of the node's site where it is known."""
     attributes = node.attributes or {}
-    file = attributes.get("code.file.path") or (node.parameter.file if node.parameter else "")
-    line = attributes.get("code.line.number") or (node.parameter.line if node.parameter else "")
-    return f", {file}:{line}" if file and line else f", {file}" if file else ""
+    file, line = attributes.get("code.file.path"), attributes.get("code.line.number")
+    if not file and node.parameter is not None:
+        file, line = node.parameter.file, node.parameter.line
+    if not file:
+        code = _code(node.name)
+        file, line = (code.co_filename, code.co_firstlineno) if code else ("", "")
+    return f", {file}:{line}" if file else ""
+
+
+def _code(site: str) -> CodeType | None:
+    """Return the code of a site whose module is loaded."""
+    parts = site.split(".")
+    for at in range(len(parts) - 1, 0, -1):
+        found: Any = sys.modules.get(".".join(parts[:at]))
+        if found is not None:
+            for part in parts[at:]:
+                found = getattr(found, part, None)
+            code = getattr(inspect.unwrap(found), "__code__", None) if callable(found) else None
+            return code if isinstance(code, CodeType) else None
+    return None
 
 
 # Rules ---------------------------------------------------------------------------------------------------------------
