@@ -95,6 +95,7 @@ def test_values_read_as_text_not_as_python():
 
 def test_an_answer_is_its_content_and_tool_calls_are_kept():
     assert output_text({"role": "assistant", "content": "7", "tool_calls": None}) == "7"
+    assert output_text(Obj("ChatCompletionMessage", {"content": "one\ntwo"})) == "one\ntwo"
     shown = output_text({"role": "assistant", "content": "", "tool_calls": [{"name": "search", "arguments": "{}"}]})
     assert "name: search" in shown
 
