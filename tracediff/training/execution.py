@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from tracediff.capture.context import Scope, carry_into_threads, current_scope, scoped
 from tracediff.errors import EngineRefused, TracediffError
@@ -87,7 +87,9 @@ class Executor:
         if self._stopped.is_set():
             raise TracediffError("the run was cancelled")
         carry_into_threads()
-        futures = [self._submit(s, a, candidate, after) for s, a in zip(samples, arguments, strict=True)]
+        jobs = [_Job(s, a, candidate, self._patience, after) for s, a in zip(samples, arguments, strict=True)]
+        failed = threading.Event()
+        futures = [self._submit(job, failed) for job in jobs]
         self._outstanding = list(futures)
         try:
             _, waiting = wait(futures, return_when=FIRST_EXCEPTION)
@@ -111,71 +113,89 @@ class Executor:
         if self._own_loop is not None:
             self._own_loop.close()
 
-    def _submit(
-        self, sample: Sample, arguments: Arguments, candidate: Candidate | None, after: Callable[[Execution], T]
-    ) -> Future[T]:
+    def _submit(self, job: _Job[T], failed: threading.Event) -> Future[T]:
+        """Start a job; it is skipped when another one has ``failed`` by then."""
         if self.is_async:
             if self._loop is None:
                 self._own_loop = _LoopThread()
                 self._loop = self._own_loop.loop
-            return asyncio.run_coroutine_threadsafe(self._task(sample, arguments, candidate, after), self._loop)
+            return asyncio.run_coroutine_threadsafe(self._task(job, failed), self._loop)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.max_in_flight, thread_name_prefix="tracediff-run")
-        context = contextvars.copy_context()
-        return self._pool.submit(context.run, lambda: after(self._in_thread(sample, arguments, candidate)))
+        return self._pool.submit(contextvars.copy_context().run, self._in_thread, job, failed)
 
-    def _in_thread(self, sample: Sample, arguments: Arguments, candidate: Candidate | None) -> Execution:
-        attempts = _Attempts(sample, arguments, self._patience)
-        while True:
-            result, error = None, None
-            with _trial(sample, candidate) as run:
-                try:
-                    result = self.binding.call(*arguments.args, **arguments.kwargs)
-                    if inspect.isawaitable(result):  # a plain function that hands out a coroutine
-                        result = asyncio.run(_awaited(result))
-                    run.set_output(result)
-                except Exception as raised:  # the program's own: judged below
-                    error = raised
-            if (wait_s := attempts.end(run, result, error)) is None:
-                return attempts.execution()
-            if self._stopped.wait(wait_s):
-                return attempts.execution()
-
-    async def _task(
-        self, sample: Sample, arguments: Arguments, candidate: Candidate | None, after: Callable[[Execution], T]
-    ) -> T:
-        async with self._slots:
-            attempts = _Attempts(sample, arguments, self._patience)
+    def _in_thread(self, job: _Job[T], failed: threading.Event) -> T:
+        with _only_if_none(failed):
+            attempts = _Attempts(job)
             while True:
                 result, error = None, None
-                with _trial(sample, candidate) as run:
+                with job.trial() as run:
                     try:
-                        result = await self.binding.call(*arguments.args, **arguments.kwargs)
+                        result = self.binding.call(*job.arguments.args, **job.arguments.kwargs)
+                        if inspect.isawaitable(result):  # a plain function that hands out a coroutine
+                            result = asyncio.run(_awaited(result))
                         run.set_output(result)
                     except Exception as raised:  # the program's own: judged below
                         error = raised
-                if (wait_s := attempts.end(run, result, error)) is None:
-                    break
-                await asyncio.sleep(wait_s)
-            return await asyncio.to_thread(after, attempts.execution())
+                wait_s = attempts.end(run, result, error)
+                if wait_s is None or self._stopped.wait(wait_s):
+                    return job.after(attempts.execution())
+
+    async def _task(self, job: _Job[T], failed: threading.Event) -> T:
+        async with self._slots:
+            with _only_if_none(failed):
+                attempts = _Attempts(job)
+                while True:
+                    result, error = None, None
+                    with job.trial() as run:
+                        try:
+                            result = await self.binding.call(*job.arguments.args, **job.arguments.kwargs)
+                            run.set_output(result)
+                        except Exception as raised:  # the program's own: judged below
+                            error = raised
+                    wait_s = attempts.end(run, result, error)
+                    if wait_s is None:
+                        break
+                    await asyncio.sleep(wait_s)
+                return await asyncio.to_thread(job.after, attempts.execution())
+
+
+@dataclass(frozen=True, slots=True)
+class _Job(Generic[T]):
+    """One sample to run."""
+
+    sample: Sample
+    arguments: Arguments
+    candidate: Candidate | None
+    patience: Patience
+    after: Callable[[Execution], T]
+
+    @contextmanager
+    def trial(self) -> Iterator[Run]:
+        """Run the block as one trial of the candidate (over the texts in use), apart from any recording around it."""
+        outer = current_scope()
+        texts = {**((outer.candidate if outer else None) or {}), **(self.candidate or {})}
+        with scoped(Scope(candidate=texts)), record(sample_id=self.sample.id, is_trial=True) as run:
+            yield run
 
 
 @contextmanager
-def _trial(sample: Sample, candidate: Candidate | None) -> Iterator[Run]:
-    """Run the block as one trial of ``candidate`` (over the texts in use), apart from whatever is being recorded."""
-    outer = current_scope()
-    texts = {**((outer.candidate if outer else None) or {}), **(candidate or {})}
-    with scoped(Scope(candidate=texts)), record(sample_id=sample.id, is_trial=True) as run:
-        yield run
+def _only_if_none(failed: threading.Event) -> Iterator[None]:
+    """Run the block unless a job has failed, and tell the others when this one does."""
+    if failed.is_set():
+        raise CancelledError
+    try:
+        yield
+    except BaseException:
+        failed.set()
+        raise
 
 
 class _Attempts:
     """The attempts at one sample: what they cost, and whether there is to be another."""
 
-    def __init__(self, sample: Sample, arguments: Arguments, patience: Patience) -> None:
-        self._sample = sample
-        self._arguments = arguments
-        self._patience = patience
+    def __init__(self, job: _Job[Any]) -> None:
+        self._job = job
         self._started = time.monotonic()
         self._cost = Cost()
         self._count = 0
@@ -188,23 +208,23 @@ class _Attempts:
         message = "" if error is None else described(error)
         if fault == "refused":
             raise EngineRefused(
-                f"the program's model refused a call on {self._sample.label}: {message}. Check the key, the model's "
-                "name and the request; nothing that was finished is lost"
+                f"the program's model refused a call on {self._job.sample.label}: {message}. Check the key, the "
+                "model's name and the request; nothing that was finished is lost"
             ) from error
         if run.lost:
             fault, message = "lost", "; ".join(dict.fromkeys(run.lost))
         self._last = (run, result, fault, message)
         self._count += 1
-        if fault != "transport" or self._count > self._patience.retries:
+        if fault != "transport" or self._count > self._job.patience.retries:
             return None
-        return self._patience.wait_s * 2.0 ** (self._count - 1)
+        return self._job.patience.wait_s * 2.0 ** (self._count - 1)
 
     def execution(self) -> Execution:
         """Return what the attempts came to."""
         assert self._last is not None
         run, result, fault, message = self._last
         seconds = time.monotonic() - self._started
-        return Execution(self._sample, self._arguments, result, run, fault, message, self._cost, seconds)
+        return Execution(self._job.sample, self._job.arguments, result, run, fault, message, self._cost, seconds)
 
 
 def _is_async(call: Callable[..., Any]) -> bool:

@@ -1,0 +1,117 @@
+"""Samples: ids, files, and how fields become arguments."""
+
+import functools
+import json
+
+import pytest
+
+from tracediff.errors import DataError, UsageError
+from tracediff.training.samples import Binding, data_hash, ground_truth, read_samples
+
+
+def bound(program, **fields):
+    return Binding.of(program).arguments(read_samples([{"id": "s1", **fields}])[0])
+
+
+def answer(question, hint="none"):
+    return question, hint
+
+
+def test_fields_named_like_parameters_are_passed_and_the_rest_are_labels():
+    got = bound(answer, question="q", label="l")
+    assert (got.args, dict(got.kwargs), dict(got.labels)) == ((), {"question": "q"}, {"label": "l"})
+
+
+def test_an_input_mapping_becomes_keyword_arguments():
+    got = bound(answer, input={"question": "q", "hint": "h"}, label="l")
+    assert (got.args, dict(got.kwargs), dict(got.labels)) == ((), {"question": "q", "hint": "h"}, {"label": "l"})
+
+
+def test_any_other_input_is_the_one_argument():
+    assert bound(answer, input="text").args == ("text",)
+    assert bound(answer, input=["a"]).args == (["a"],)
+
+
+def test_what_is_missing_is_named_with_the_sample():
+    with pytest.raises(UsageError, match=r"sample 's1' has no field `question`, which answer\(question, hint\) needs"):
+        bound(answer, query="q")
+    with pytest.raises(UsageError, match="lacks `question`, has `query`"):
+        bound(answer, input={"query": "q"})
+
+
+def test_labels_never_leak_into_kwargs_or_invoke():
+    class Chain:
+        def invoke(self, value):
+            return value
+
+    with pytest.raises(UsageError, match="has no field `input`"):
+        bound(lambda **kwargs: kwargs, question="q", label="l")
+    with pytest.raises(UsageError, match="has no field `input`"):
+        bound(Chain(), question="q")
+    assert bound(Chain(), input={"question": "q"}).args == ({"question": "q"},)
+    assert dict(bound(lambda **kwargs: kwargs, input={"question": "q"}, label="l").kwargs) == {"question": "q"}
+
+
+def test_methods_and_partials_are_bound():
+    class Program:
+        def __call__(self, question):
+            return question
+
+        def ask(self, question):
+            return question
+
+    for program in (Program(), Program().ask, functools.partial(answer, hint="h")):
+        assert dict(bound(program, question="q", label="l").kwargs) == {"question": "q"}
+
+
+def test_what_can_not_be_called_is_no_program():
+    with pytest.raises(UsageError, match="neither"):
+        Binding.of("program")
+
+
+def test_an_id_is_made_from_the_content():
+    first, again, other = read_samples([{"q": "a"}, {"q": "a"}, {"q": "b"}])
+    assert first.id == read_samples([{"q": "a"}])[0].id
+    assert again.id == f"{first.id}-2"
+    assert other.id not in (first.id, again.id)
+    assert first.fields["id"] == first.id
+
+
+def test_an_id_that_is_given_twice_is_refused():
+    with pytest.raises(DataError, match=r"train\[2\]: the id 'x' is already that of train\[0\]"):
+        read_samples([{"id": "x", "q": 1}, {"id": "y"}, {"id": "x", "q": 2}], "train")
+
+
+def test_a_file_is_read_by_lines_and_errors_name_file_and_line(tmp_path):
+    file = tmp_path / "data.jsonl"
+    file.write_text('{"id": 1, "q": "a"}\n\n{"q": "b"}\n')
+    assert [sample.id for sample in read_samples(file)][0] == "1"
+    assert read_samples(str(file))[1].origin == f"{file}:3"
+    file.write_text('{"q": "a"}\n{"q": \n')
+    with pytest.raises(DataError, match=r"data\.jsonl:2: no JSON object"):
+        read_samples(file)
+    file.write_text('{"q": "a"}\n[1]\n')
+    with pytest.raises(DataError, match=r"data\.jsonl:2: a sample must be a mapping"):
+        read_samples(file)
+    with pytest.raises(DataError, match=r"missing\.jsonl can't be read"):
+        read_samples(tmp_path / "missing.jsonl")
+
+
+@pytest.mark.parametrize("data", [[], "", {"a": 1}, 7])
+def test_no_samples_at_all_is_an_error(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError):
+        read_samples(data)
+
+
+def test_the_hash_of_the_data_follows_content_and_order():
+    rows = [{"id": "a", "q": 1}, {"id": "b", "q": 2**70}]
+    assert data_hash(read_samples(rows)) == data_hash(read_samples([dict(row) for row in rows]))
+    assert data_hash(read_samples(rows)) != data_hash(read_samples(rows[::-1]))
+
+
+def test_the_ground_truth_is_the_label_or_all_of_them():
+    assert ground_truth({}) == ""
+    assert ground_truth({"answer": "7"}) == "7"
+    assert ground_truth({"answer": 7}) == "7"
+    assert json.loads(ground_truth({"answer": "7", "titles": ["a"]})) == {"answer": "7", "titles": ["a"]}
