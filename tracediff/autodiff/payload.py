@@ -75,9 +75,9 @@ def share(values: int) -> int:
 def output_text(value: object, limit: int = MAX_VALUE_CHARS) -> str:
     """Return what a call put out as text; of a message that holds nothing else, its content alone."""
     fields = value.fields if isinstance(value, Obj) else value
-    if isinstance(fields, Mapping) and isinstance(fields.get("content"), str):
-        if not any(item for key, item in fields.items() if key not in ("role", "content")):
-            return text_of(fields["content"], limit)
+    if isinstance(fields, Mapping) and isinstance(content := fields.get("content"), str):
+        others = (item for key, item in fields.items() if key not in ("role", "content"))
+        return text_of(value if any(others) else content, limit)
     return text_of(value, limit)
 
 
