@@ -43,7 +43,7 @@ _ERROR_CHARS = 2_000
 class _Run:
     """What every view of one run shares: identity, order, and the objects put out so far."""
 
-    __slots__ = ("id_base", "lock", "next", "open_calls", "run_id", "table")
+    __slots__ = ("id_base", "lock", "next", "open_calls", "run_id", "span_contexts", "table")
 
     def __init__(self) -> None:
         self.run_id = os.urandom(16).hex()
@@ -51,6 +51,8 @@ class _Run:
         self.next = itertools.count(1).__next__
         self.table: Table = {}
         self.open_calls: dict[str, Call] = {}
+        self.span_contexts: dict[str, api.SpanContext] = {}
+        """Record id -> context of its exported span: what links point to."""
         self.lock = threading.RLock()  # a garbage collection inside it may end a dropped stream
 
 
@@ -208,9 +210,11 @@ class Call:
         recording = self.recording
         candidate = None if scope is None else scope[0]  # type: ignore[index]
         inner = Scope(candidate, recording, self.id, recording.is_trial)
-        if self.span is not None:
-            context = set_span_in_context(self.span, context)
-        return enter_context(with_scope(context, inner))
+        if self.span is None:
+            return enter_context(with_scope(context, inner))
+        attached = set_span_in_context(self.span, context)
+        dict.__setitem__(attached, SCOPE_KEY, inner)  # nobody else has this copy yet
+        return enter_context(attached)
 
     detach = staticmethod(detach)
 

@@ -8,11 +8,12 @@ takes nothing from a recording.
 from __future__ import annotations
 
 import functools
-import weakref
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
+from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, SpanKind, Status, StatusCode, Tracer
 
 from tracediff import attributes as keys
@@ -35,15 +36,15 @@ _AT_START = (keys.PROVIDER_NAME, keys.REQUEST_MODEL, keys.SERVER_ADDRESS, keys.S
 _MAX_ATTRIBUTES = 40 - len(_AT_START) - 3
 """Set at the end of a span. The default limit is 128, and it drops the oldest first: the required ones."""
 _SILENT = (ProxyTracerProvider, NoOpTracerProvider)
+_NAMED_BY_ENVIRONMENT = OTEL_PYTHON_TRACER_PROVIDER in os.environ
+"""OpenTelemetry then makes the provider when it is first asked for."""
 
 
 class _Export:
-    """Where spans go: the provider given to ``instrument``, and the span contexts that links point to."""
+    """Where spans go: the provider given to ``instrument``, else the global one."""
 
     def __init__(self) -> None:
         self.chosen: TracerProvider | None = None
-        self.contexts: weakref.WeakKeyDictionary[Any, dict[str, trace.SpanContext]] = weakref.WeakKeyDictionary()
-        """Outermost recording of a run -> record id -> context of its span."""
 
 
 _export = _Export()
@@ -55,8 +56,11 @@ def use_provider(provider: TracerProvider | None) -> None:
 
 
 def is_on() -> bool:
-    """Tell whether spans go anywhere."""
-    return not isinstance(_export.chosen or trace.get_tracer_provider(), _SILENT)
+    """Tell whether spans go anywhere. Asked at every traced call, so the global provider is read where it is kept."""
+    provider = _export.chosen or trace._TRACER_PROVIDER
+    if provider is None and _NAMED_BY_ENVIRONMENT:
+        provider = trace.get_tracer_provider()
+    return provider is not None and type(provider) not in _SILENT
 
 
 @functools.lru_cache(maxsize=4)
@@ -77,7 +81,7 @@ def start(call: Call) -> None:
         if operation:
             known[keys.OPERATION_NAME] = operation
         name = _span_name(operation, call.name, known)
-        span = _tracer(provider).start_span(name, kind=kind, attributes=known, start_time=call.start_ns)
+        span = _tracer(provider).start_span(name, kind=kind, attributes=known or None, start_time=call.start_ns)
     except Exception as error:  # the program goes on without a span
         faults.note("starting a span", error)
         return
@@ -104,7 +108,7 @@ def finish(call: Call, record: SpanRecord) -> None:
 
 def _describe(span: Span, record: SpanRecord, contexts: Mapping[str, trace.SpanContext]) -> None:
     """Give a span the attributes, links and status of its record."""
-    described: dict[str, Any] = {keys.RUN_ID: record.run_id}
+    described: dict[str, Any] = {keys.RUN_ID: record.run_id, keys.SITE: record.name, keys.KIND: record.kind}
     if record.parameter is not None:
         described[keys.PROMPT_NAME] = record.parameter.name
         described[keys.PROMPT_VERSION] = record.parameter.text_hash
@@ -114,7 +118,8 @@ def _describe(span: Span, record: SpanRecord, contexts: Mapping[str, trace.SpanC
             described[keys.TOOL_DESCRIPTION] = record.description
     if record.error is not None:
         described[keys.ERROR_TYPE] = record.error.partition(":")[0]
-    if content.is_wanted():
+    is_content_wanted = content.is_wanted()
+    if is_content_wanted:
         described.update(content.of_record(record))
     described.update(_plain(record.attributes))
     for key in list(described)[:_MAX_ATTRIBUTES]:
@@ -123,7 +128,7 @@ def _describe(span: Span, record: SpanRecord, contexts: Mapping[str, trace.SpanC
         if (source := contexts.get(ref.source)) is not None:
             span.add_link(source, {"tracediff.path": ref.path, "tracediff.source_path": ref.source_path})
     if record.error is not None:
-        message = record.error if content.is_wanted() else record.error.partition(":")[0]
+        message = record.error if is_content_wanted else record.error.partition(":")[0]
         span.set_status(Status(StatusCode.ERROR, message))
 
 
@@ -176,6 +181,4 @@ def evaluated(recording: Recording, name: str, score: Score) -> None:
 
 def _contexts(recording: Recording) -> dict[str, trace.SpanContext]:
     """Return the span contexts of the run that ``recording`` belongs to."""
-    while recording.outer is not None:
-        recording = recording.outer
-    return _export.contexts.setdefault(recording, {})
+    return recording._run.span_contexts
