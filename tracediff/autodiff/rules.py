@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import CodeType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from tracediff import capture
 from tracediff.autodiff.critic import FUNCTION_NODE, LLM_NODE, Entries, ask_critic, shown_parameter
@@ -22,8 +22,10 @@ from tracediff.errors import NoRule, UsageError
 from tracediff.graph.model import Node
 
 Rule: TypeAlias = Callable[[Visit], Outcome]
-UserRule: TypeAlias = Callable[[Node, Sequence[Gradient], Mapping[str, Value]], Mapping[str, str]]
+UserRule: TypeAlias = Callable[[Node, Sequence[Gradient], Mapping[str, Value]], Mapping[str, str | None]]
 """``fn(node, feedbacks, inputs) -> {argument: feedback text}``; ``inputs`` holds the live arguments only."""
+
+R = TypeVar("R", bound=UserRule)
 
 _RULES: dict[str, Rule] = {}
 
@@ -41,7 +43,7 @@ def _row(*kinds: str) -> Callable[[Rule], Rule]:
     return enter
 
 
-def defbackward(kind: str, *, like: str | None = None) -> Callable[[UserRule], UserRule]:
+def defbackward(kind: str, *, like: str | None = None) -> Callable[[R], R]:
     """Return a decorator that makes a function the backward rule of your own kind of node.
 
     The function gets (node, feedbacks, inputs): the node, the gradients that reached its output, and the values of its
@@ -64,7 +66,7 @@ def defbackward(kind: str, *, like: str | None = None) -> Callable[[UserRule], U
     if kind in _RULES:
         raise UsageError(f"there is a backward rule for kind {kind!r} already. Give your nodes another kind.")
 
-    def enter(rule: UserRule) -> UserRule:
+    def enter(rule: R) -> R:
         _row(kind)(_adapted(rule))
         return rule
 
