@@ -79,6 +79,16 @@ def test_noise_keeps_some_samples_wrong_without_a_symptom():
     assert not any(world.symptoms_in(reply) for reply in wrong)
 
 
+def test_useless_advice_spoils_some_samples_and_no_skill_turns_on():
+    world = quiet(3, distraction=0.3)
+    full = world.with_all_skills(COUNT)
+    asked = [s["question"] for s in counting_samples(3, 60)]
+    told = f"{full}\n{world.noise[0]}"
+    assert world.expressed(told, "count") == world.expressed(full, "count")
+    replies = [[solve(world, [Message("system", text), Message("user", q)]) for q in asked] for text in (full, told)]
+    assert 5 < sum(a != b for a, b in zip(*replies, strict=True)) < 35
+
+
 def test_real_counting_form_is_read():
     assert (
         data.count(

@@ -75,12 +75,16 @@ def _notes(faults: Sequence[Skill]) -> str:
     return "".join(f" Note: {skill.symptom}." for skill in faults)
 
 
+def _is_spoiled(world: World, prompt: Prompt, stage: str) -> bool:
+    return world.is_noisy(stage, prompt.question) or world.is_distracted(prompt.instructions, prompt.question)
+
+
 def _count(world: World, prompt: Prompt) -> str:
     right = data.count(prompt.question)
     if right is None:
         return f"{LOST}\nAnswer: 0"
     faults = world.faults(prompt.instructions, "count", prompt.question)
-    if faults or world.is_noisy("count", prompt.question):
+    if faults or _is_spoiled(world, prompt, "count"):
         right += 1 + int(3 * world.draw("off", prompt.question, *(skill.name for skill in faults)))
     return f"I went through the list.{_notes(faults)}\nAnswer: {right}"
 
@@ -99,9 +103,9 @@ def _query(world: World, prompt: Prompt) -> str:
     ]
     visible = [skill for skill in faults if skill.nature == "own"]
     silent = [skill for skill in faults if skill.nature == "inputs"]
-    if visible:
+    if visible or world.is_distracted(prompt.instructions, prompt.question):
         others = [name for name in world.entities if name not in {subject, entity}]
-        subject = others[int(len(others) * world.draw("elsewhere", prompt.question, visible[0].name))]
+        subject = others[int(len(others) * world.draw("elsewhere", prompt.question, *(s.name for s in visible)))]
     elif silent:
         relation = silent[0].decoy
     return f"One fact is needed next.{_notes(visible)}\nQuery: The {relation} of {subject}"
@@ -119,7 +123,7 @@ def _answer(world: World, prompt: Prompt) -> str:
     if bridge is None or missing not in facts:
         return f"I read the passages.{_notes(faults)}{_about_passages(world, facts, missing)}\nAnswer: unknown"
     right = facts[missing]
-    if faults or world.is_noisy("answer", prompt.question):
+    if faults or _is_spoiled(world, prompt, "answer"):
         others = [name for name in world.entities if name != right]
         right = others[int(len(others) * world.draw("wrong", prompt.question, *(skill.name for skill in faults)))]
     return f"I read the passages.{_notes(faults)}\nAnswer: {right}"

@@ -15,9 +15,9 @@ Nature: TypeAlias = Literal["own", "inputs"]
 
 STAGES: dict[str, tuple[tuple[Nature, ...], re.Pattern[str]]] = {
     # stage: nature of each skill's symptom, and the cue by which an instruction is recognised; first match counts
-    "query": (("own", "own", "inputs", "inputs"), re.compile(r"\bsearch quer(y|ies)\b")),
-    "count": (("own",) * 5, re.compile(r"\bcount\b")),
-    "answer": (("own",) * 3, re.compile(r"\banswer\b")),
+    "query": (("own",) * 3 + ("inputs",) * 3, re.compile(r"\bsearch quer(y|ies)\b")),
+    "count": (("own",) * 6, re.compile(r"\bcount\b")),
+    "answer": (("own",) * 4, re.compile(r"\banswer\b")),
 }
 
 
@@ -30,11 +30,13 @@ class Settings:
     """Share of attempts that get status 500; a request always gets the same number of them before its reply."""
     solver_noise: float = 0.04
     """Share of samples that stay wrong with every skill on."""
+    distraction: float = 0.04
+    """Share of samples that each useless piece of advice in a prompt spoils, without a symptom."""
     critic_miss: float = 0.1
     critic_attention: int = 3
     """How many symptoms the critic can name of one request."""
     critic_noise: float = 0.1
-    """Share of requests in which the critic adds advice that helps nothing."""
+    """Share of requests in which the critic adds useless advice."""
     critic_malformed: float = 0.0
     useless: float = 0.15
     """Share of proposals that add filler only."""
@@ -85,7 +87,7 @@ class World:
         )
         """Symptom, about the inputs, of a fact that is missing there for any reason."""
         self.noise = tuple(_advice(draw, next(topics))[0] for _ in range(12))
-        """Advice that helps nothing and looks like any other."""
+        """Useless advice, which looks like any other."""
         self._flat = {wording: flat(wording) for skill in self.skills for wording in skill.wordings}
         self._flat |= {wording: flat(wording) for wording in self.noise}
 
@@ -97,14 +99,14 @@ class World:
                 symptom = draw.choice(words.SYMPTOM_FORMS).format(
                     topic=topic, participle=draw.choice(words.PARTICIPLES), adverb=draw.choice(words.ADVERBS)
                 )
-                wide = stage == "count"
                 yield Skill(
                     name=f"{stage}-{number}",
                     stage=stage,
                     nature=nature,
                     wordings=_advice(draw, topic),
                     symptom=symptom,
-                    share=draw.uniform(0.18, 0.34) if wide else draw.uniform(0.12, 0.24),
+                    # Some are rare: found late or never, and worth little. A program of one stage needs more of each.
+                    share=draw.uniform(0.08, 0.34 if stage == "count" else 0.22),
                     decoy=next(decoys) if nature == "inputs" else "",
                 )
 
@@ -143,6 +145,11 @@ class World:
     def is_noisy(self, stage: str, question: str) -> bool:
         """Whether this sample stays wrong whatever the prompts say."""
         return self.draw("noise", stage, flat(question)) < self.settings.solver_noise
+
+    def is_distracted(self, instructions: str, question: str) -> bool:
+        """Whether useless advice in the prompt spoils this sample."""
+        useless = [wording for wording in self.advice_in(instructions) if self.skill_of(wording) is None]
+        return any(self.draw("distraction", w, flat(question)) < self.settings.distraction for w in useless)
 
     def symptoms_in(self, text: str) -> tuple[Skill, ...]:
         """Return the skills whose symptom stands in ``text``."""
