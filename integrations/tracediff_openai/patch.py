@@ -115,6 +115,8 @@ class _Begun(NamedTuple):
 
 def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Begun | None:
     """Return the recorded call, or None when nobody records it or something of ours failed."""
+    if recorder.is_idle():
+        return None
     try:
         scope = current_scope()
         if (scope is not None and scope.is_suppressed) or not is_instrumentation_enabled():

@@ -6,7 +6,7 @@ import functools
 import sys
 import sysconfig
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 from tracediff.capture.names import module_name
 
@@ -28,10 +28,18 @@ def calling_site() -> str | None:
         if module == "asyncio.events":
             return None
         if code.co_name not in _BODIES and not _is_library(code.co_filename, module.partition(".")[0]):
-            name = module_name(frame.f_globals)
+            spec = frame.f_globals.get("__spec__")
+            name = _module_name(module, getattr(spec, "name", None), frame.f_globals.get("__file__"))
             return name if code.co_name == "<module>" else f"{name}.{code.co_qualname}"
         frame = frame.f_back
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def _module_name(name: str, spec_name: str | None, file: str | None) -> str:
+    """Return the name that a module is imported by; finding a script's own costs more than the rest of a record."""
+    spec = None if spec_name is None else SimpleNamespace(name=spec_name)
+    return module_name({"__name__": name, "__spec__": spec, "__file__": file})
 
 
 @functools.lru_cache(maxsize=4096)
