@@ -11,7 +11,7 @@ from tracediff.capture.values import Value
 from tracediff.errors import DataError
 from tracediff.graph.calls import Call, Scalar, is_inside, leaves, ordered
 from tracediff.graph.confidence import confidence
-from tracediff.graph.explain import Explainer, Explanation, Finding
+from tracediff.graph.explain import Explainer, Explanation, Finding, Stretch
 from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.links import Link, applied, stated
 from tracediff.graph.model import Edge, Node
@@ -84,7 +84,7 @@ class _Assembly:
         nodes = [self._node(call) for call in self.calls]
         edges = self._edges(nodes, links)
         out, more = self._output(nodes, output, final)
-        if out not in nodes:
+        if out is not nodes[-1] and out.kind == "output" and out.id not in {node.id for node in nodes}:
             nodes.append(out)
             edges += more
         ranked = _topological(nodes, edges)
@@ -156,9 +156,9 @@ class _Assembly:
             if isinstance(value, bool) or str(value).strip() in inputs:
                 continue
             explanation = self.explainer.explain(None, {path or "output": value}, {})
-            words = [text for texts in explanation.unknown.values() for text in texts]
+            unknown = [stretch for stretches in explanation.unknown.values() for stretch in stretches]
             inside = any(is_inside(self.calls, item.source, call.position) for item in explanation.findings)
-            if inside and all(len(text.split()) < SHINGLE for text in words):
+            if inside and all(stretch.end - stretch.start < SHINGLE for stretch in unknown):
                 continue
             if explanation.is_whole and explanation.findings and len(str(value).split()) >= SHINGLE:
                 continue
@@ -271,23 +271,23 @@ class _Assembly:
 
     def _unknown(self) -> list[str]:
         """Return a doubt for each argument whose unexplained text varies between the calls of its site."""
-        seen: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+        seen: dict[tuple[str, str], list[list[Stretch]]] = {}
         for position, explanation in sorted(self.inputs.items()):
             call = self.calls[position]
             if call.children and not call.is_own:
                 continue
-            for argument, texts in explanation.unknown.items():
-                seen.setdefault((call.record.name, argument), []).append(tuple(texts))
+            for argument, stretches in explanation.unknown.items():
+                seen.setdefault((call.record.name, argument), []).append(stretches)
         found: list[str] = []
         for (name, argument), variants in seen.items():
-            if len(variants) > 1 and len(set(variants)) > 1:
-                common = set.intersection(*(set(item) for item in variants))
-                samples = [text for item in variants for text in item if text not in common]
-                if samples:
-                    shown = " ".join(samples[0].split())[:60]
-                    found.append(
-                        f"{name}, {argument}: text that varies between calls has no known source, such as {shown!r}"
-                    )
+            if len(variants) < 2:
+                continue
+            first, second = variants[0], variants[1]
+            known = {stretch.numbers for stretch in first}
+            varying = next((stretch for stretch in second if stretch.numbers not in known), None)
+            if varying is not None:
+                shown = " ".join(varying.text.split())[:60]
+                found.append(f"{name}, {argument}: text that varies between calls has no known source, such as {shown!r}")
         return found
 
 
@@ -306,6 +306,8 @@ def _parameters(calls: list[Call]) -> tuple[Parameter, ...]:
 def _topological(nodes: list[Node], edges: list[Edge]) -> list[Node]:
     """Return the nodes sources first, by start where the edges leave a choice; drop edges that close a cycle."""
     order = {node.id: i for i, node in enumerate(nodes)}
+    if all(order[edge.source.id] < order[edge.target.id] for edge in edges):
+        return list(nodes)
     waiting = dict.fromkeys(order, 0)
     targets: dict[str, list[str]] = {}
     for edge in edges:

@@ -62,20 +62,15 @@ def cover(sources: Sources, text: str, numbers: list[int]) -> list[Match]:
 
 def _stretches(sources: Sources, numbers: list[int]) -> list[tuple[int, int, list[int]]]:
     """Return (start, end, places in the stream) of maximal matches, left to right."""
-    seeds = sources.seeds(numbers)
     stream = sources.stream
     found: list[tuple[int, int, list[int]]] = []
     position = 0
-    hits = [i for i, seed in enumerate(seeds) if seed is not None]
-    for hit in hits:
+    for hit, seeds in sources.seeds(numbers):
         if hit < position:
             continue
-        first = seeds[hit]
-        assert first is not None
         best: tuple[int, int] | None = None
         places: list[int] = []
-        shingle = tuple(numbers[hit : hit + SHINGLE])
-        for place in sources.places(shingle, first):
+        for place in seeds:
             start, end = _extend(numbers, hit, stream, place)
             if not _is_from(sources.at(place), sources, place - hit + start, end - start):
                 continue
@@ -176,28 +171,28 @@ def _is_set_apart(text: str, numbers: list[int], match: Match) -> bool:
     quote or the end of a sentence, or is cut within a word.
     """
     plain = unescaped(text)
-    places = spans(plain)
+    starts, ends = spans(plain)
     start, end = match.start, match.end
-    before = plain[places[start - 1][1] if start else 0 : places[start][0]]
-    after = plain[places[end - 1][1] : places[end][0] if end < len(numbers) else len(plain)]
+    before = plain[ends[start - 1] if start else 0 : starts[start]]
+    after = plain[ends[end - 1] : starts[end] if end < len(numbers) else len(plain)]
     opens = start == 0 or _EDGE.search(before) is not None
     closes = end == len(numbers) or _EDGE.search(after) is not None
     source, at = match.source, match.at
-    theirs = source.spans()
-    if not closes and at + match.length < len(theirs):
-        low, high = theirs[at + match.length]
-        word = plain[slice(*places[end])]
-        closes = unescaped(source.text)[low:high].startswith(word) and len(word) < high - low
+    theirs, text = source.spans(), unescaped(source.text)
+    if not closes and at + match.length < len(theirs.starts):
+        word = plain[starts[end] : ends[end]]
+        other = text[theirs.starts[at + match.length] : theirs.ends[at + match.length]]
+        closes = other.startswith(word) and len(word) < len(other)
     if not opens and at > 0:
-        low, high = theirs[at - 1]
-        word = plain[slice(*places[start - 1])]
-        opens = unescaped(source.text)[low:high].endswith(word) and len(word) < high - low
+        word = plain[starts[start - 1] : ends[start - 1]]
+        other = text[theirs.starts[at - 1] : theirs.ends[at - 1]]
+        opens = other.endswith(word) and len(word) < len(other)
     return opens and closes
 
 
 def _fragment(source: Source, at: int, length: int) -> str:
     spans = source.spans()
-    return unescaped(source.text)[spans[at][0] : spans[at + length - 1][1]]
+    return unescaped(source.text)[spans.starts[at] : spans.ends[at + length - 1]]
 
 
 def _log2(number: int) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tracediff.capture.records import Ref
 from tracediff.capture.values import Value
 from tracediff.graph.calls import IDS, LABELS, Call, Scalar, is_inside, last_key, leaves
 from tracediff.graph.confidence import Evidence, confidence
 from tracediff.graph.cover import Match, cover
-from tracediff.graph.slots import Constants, Slot, slots
+from tracediff.graph.slots import Constants, Slot, slots, starts
 from tracediff.graph.sources import SHINGLE, Holder, Piece, Source, Sources
-from tracediff.graph.words import Vocabulary, spans, unescaped
+from tracediff.graph.words import Spans, Vocabulary, spans, unescaped
 from tracediff.parameters import split
 
 _SHOWN = 60
@@ -30,27 +31,16 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Explanation:
-    """What is known about where a consumer's inputs came from."""
-
-    findings: list[Finding] = field(default_factory=list)
-    unknown: dict[str, list[str]] = field(default_factory=dict)
-    """Argument -> stretches of text with no source among the calls."""
-    is_whole: bool = True
-    """Nothing with content was left unexplained."""
-
-
-@dataclass(slots=True)
-class _Covered:
+class Covered:
     """A text that had to be pieced together, kept for the next consumer of the same text."""
 
     plain: str
     numbers: list[int]
     matches: list[Match]
-    _places: list[tuple[int, int]] | None = None
+    _places: Spans | None = None
 
-    def places(self) -> list[tuple[int, int]]:
-        """Return (start, end) of each word, made on first use."""
+    def places(self) -> Spans:
+        """Return where its words stand, made on first use."""
         if self._places is None:
             self._places = spans(self.plain)
         return self._places
@@ -58,7 +48,36 @@ class _Covered:
     def words(self, start: int, end: int) -> str:
         """Return the text from one word to another."""
         places = self.places()
-        return self.plain[places[start][0] : places[end - 1][1]]
+        return self.plain[places.starts[start] : places.ends[end - 1]]
+
+
+class Stretch(NamedTuple):
+    """Words of a text that nothing explains."""
+
+    covered: Covered
+    start: int
+    end: int
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the words."""
+        return tuple(self.covered.numbers[self.start : self.end])
+
+    @property
+    def text(self) -> str:
+        """The words as they stand in the text."""
+        return self.covered.words(self.start, self.end)
+
+
+@dataclass(slots=True)
+class Explanation:
+    """What is known about where a consumer's inputs came from."""
+
+    findings: list[Finding] = field(default_factory=list)
+    unknown: dict[str, list[Stretch]] = field(default_factory=dict)
+    """Argument -> stretches of text with no source among the calls."""
+    is_whole: bool = True
+    """Nothing with content was left unexplained."""
 
 
 @dataclass(slots=True)
@@ -86,7 +105,7 @@ class Explainer:
         self.calls = calls
         self.sources = Sources(Vocabulary())
         self._constants = Constants(calls)
-        self._covered: dict[str, _Covered] = {}
+        self._covered: dict[str, Covered] = {}
         self._ids: dict[str, Holder] = {}
         self._positions = {call.record.id: call.position for call in calls}
 
@@ -212,7 +231,7 @@ class Explainer:
         if covered is None:
             plain = unescaped(text)
             numbers = self.sources.words.numbers(plain)
-            covered = _Covered(plain, numbers, cover(self.sources, text, numbers))
+            covered = Covered(plain, numbers, cover(self.sources, text, numbers))
             if len(numbers) >= SHINGLE:
                 self._covered[text] = covered
         free = [True] * len(covered.numbers)
@@ -222,28 +241,31 @@ class Explainer:
                 self._matched(argument, path, covered, match)
         if not any(free):
             return
-        for slot in slots(self.sources, covered.plain, covered.numbers, covered.places(), free):
+        found: list[Slot] = []
+        if starts(self.sources, covered.numbers, free):
+            found = slots(self.sources, covered.plain, covered.numbers, covered.places(), free)
+        for slot in found:
             self._short(argument, path, covered, slot, free, ref)
         rest = _runs(free)
         if rest:
             argument.result.is_whole = False
-            argument.result.unknown.setdefault(argument.name, []).extend(covered.words(*run) for run in rest)
+            argument.result.unknown.setdefault(argument.name, []).extend(Stretch(covered, *run) for run in rest)
         if is_new:
             for start, end in rest:
                 self.sources.add_outside(text, covered.numbers[start:end])
 
-    def _matched(self, argument: _Argument, path: str, covered: _Covered, match: Match) -> None:
+    def _matched(self, argument: _Argument, path: str, covered: Covered, match: Match) -> None:
         holder, others = self._latest(argument, match.source)
         if holder is None:
             return
         case = "full" if match.is_full else "long" if match.length >= 3 * SHINGLE else "partial"
         how = "all" if match.is_full else "part"
-        quoted = _shown(covered.words(match.start, match.end))
+        quoted = _shown(match.source.text if match.is_full else covered.words(match.start, match.end))
         detail = f"{path} holds {how} of what {self._label(holder.call)} put out{_at(holder.path)} ({quoted})"
         argument.add(path, holder.call, "cover", case, detail + self._rejected(others))
 
     def _short(
-        self, argument: _Argument, path: str, covered: _Covered, slot: Slot, free: list[bool], ref: Ref | None
+        self, argument: _Argument, path: str, covered: Covered, slot: Slot, free: list[bool], ref: Ref | None
     ) -> None:
         piece, case, others = self._piece(argument, path, slot, ref)
         if piece is None or self._is_setting(argument, slot, piece):

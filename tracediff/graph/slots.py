@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tracediff.graph.calls import Call, leaves
 from tracediff.graph.sources import SHINGLE, Sources
+from tracediff.graph.words import Spans
 
 _SAMPLED = 8
 _MARK = re.compile(r"(?:^|\n)[ \t]*[\[(]?$")
@@ -69,49 +70,50 @@ class Constants:
         return frozenset(line for line, count in counts.items() if count == len(sampled))
 
 
-def slots(
-    sources: Sources, text: str, numbers: list[int], places: list[tuple[int, int]], free: list[bool]
-) -> list[Slot]:
+def slots(sources: Sources, text: str, numbers: list[int], places: Spans, free: list[bool]) -> list[Slot]:
     """Return the known short values among the unexplained words of a text, in text order.
 
-    ``places`` are the words' (start, end) in ``text``; ``free`` says which words nothing has explained yet.
+    ``places`` says where the words stand in ``text``; ``free`` which of them nothing has explained yet.
     """
     found: list[Slot] = []
-    position, limit = 0, len(numbers)
-    while position < limit:
-        if not free[position]:
-            position += 1
+    limit, done = len(numbers), 0
+    for position in starts(sources, numbers, free):
+        if position < done:
             continue
         for size in range(min(SHINGLE - 1, limit - position), 0, -1):
             key = tuple(numbers[position : position + size])
             end = position + size
-            if not all(free[position:end]):
-                continue
             whole = sources.pieces.get(key)
-            if whole is None and not sources.parts(key):
+            if (whole is None and not sources.parts(key)) or not all(free[position:end]):
                 continue
             is_delimited = _is_delimited(text, places, free, position, end)
-            if is_delimited or (whole is not None and whole[-1].is_new and _is_name(text, places, position, end)):
-                low, high = places[position][0], places[end - 1][1]
+            low, high = places.starts[position], places.ends[end - 1]
+            value = text[low:high]
+            if is_delimited or (whole is not None and whole[-1].is_new and _is_name(value)):
                 line = _line(text, low)
-                is_all = line.strip(" .,!?'\"`-*") == text[low:high]
+                is_all = line.strip(" .,!?'\"`-*") == value
                 is_apart = is_delimited and not text[high : high + 2].startswith(", ")
                 found.append(Slot(key, position, line, is_all, is_delimited, is_apart, _is_key(text, high)))
-                position = end - 1
+                done = end
                 break
-        position += 1
     return found
 
 
-def _is_delimited(text: str, places: list[tuple[int, int]], free: list[bool], start: int, end: int) -> bool:
+def starts(sources: Sources, numbers: list[int], free: list[bool]) -> list[int]:
+    """Return the unexplained words with which a known short value begins."""
+    firsts = sources.starters()
+    return [i for i, number in enumerate(numbers) if number in firsts and free[i]] if firsts else []
+
+
+def _is_delimited(text: str, places: Spans, free: list[bool], start: int, end: int) -> bool:
     """Return whether the words stand between line edges, punctuation or explained text, and are no mark or key."""
-    low, high = places[start][0], places[end - 1][1]
-    before = text[places[start - 1][1] if start else 0 : low]
-    after = text[high : places[end][0] if end < len(places) else len(text)]
+    low, high = places.starts[start], places.ends[end - 1]
+    before = text[places.ends[start - 1] if start else 0 : low]
+    after = text[high : places.starts[end] if end < len(free) else len(text)]
     if text[low:high].isdigit() and _MARK.search(text[max(0, low - 20) : low]) and _AFTER_MARK.match(after):
         return False
     opens = start == 0 or not before.isspace() or "\n" in before or not free[start - 1]
-    closes = end == len(places) or not after.isspace() or "\n" in after or not free[end]
+    closes = end == len(free) or not after.isspace() or "\n" in after or not free[end]
     return opens and closes
 
 
@@ -119,9 +121,8 @@ def _is_key(text: str, end: int) -> bool:
     return text[end : end + 4].lstrip("\"'` *").startswith(":")
 
 
-def _is_name(text: str, places: list[tuple[int, int]], start: int, end: int) -> bool:
+def _is_name(value: str) -> bool:
     """Return whether the words look like a name or number that a sentence was filled with."""
-    value = text[places[start][0] : places[end - 1][1]]
     return len(value) >= 3 and (value[0].isupper() or any(map(str.isdigit, value)))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tracediff.graph.words import Vocabulary, spans, unescaped
+from tracediff.graph.words import Spans, Vocabulary, spans, unescaped
 
 SHINGLE = 4
 """Words that a partial match needs at least; shorter values count only in delimited places."""
@@ -38,11 +37,11 @@ class Source:
     """Where its words stand in the index's stream."""
     literals: tuple[str, ...] | None = None
     """On the output of a prompt with variables: the template's own text; the rest flows through it."""
-    _spans: list[tuple[int, int]] | None = None
+    _spans: Spans | None = None
     _own: list[bool] | None = None
 
-    def spans(self) -> list[tuple[int, int]]:
-        """Return (start, end) of each word in the unescaped text."""
+    def spans(self) -> Spans:
+        """Return where each word stands in the unescaped text."""
         if self._spans is None:
             self._spans = spans(unescaped(self.text))
         return self._spans
@@ -53,13 +52,13 @@ class Source:
             return end - start
         if self._own is None:
             plain, at = unescaped(self.text), 0
-            self._own = [False] * len(self.spans())
+            self._own = [False] * len(self.spans().starts)
             for part in self.literals:
                 literal = unescaped(part).strip()
                 low = plain.find(literal, at) if literal else -1
                 if low >= 0:
                     at = low + len(literal)
-                    for i, (first, _) in enumerate(self.spans()):
+                    for i, first in enumerate(self.spans().starts):
                         self._own[i] |= low <= first < at
         return sum(self._own[start:end])
 
@@ -92,7 +91,10 @@ class Sources:
         """Words of a short value -> where it stands, in order of time."""
         self._parts: dict[tuple[int, ...], list[Piece]] = {}
         self._unsplit: list[tuple[Source, Holder]] = []
+        self._firsts: set[int] = set()
         self._index: dict[tuple[int, ...], int] = {}
+        self._outside: dict[tuple[int, ...], int] = {}
+        """Shingles at anchor words of texts from outside: they only have to be found again where they are long."""
         self._more: dict[tuple[int, ...], list[int]] = {}
         self.stream: list[int] = []
         self._starts: list[int] = []
@@ -121,21 +123,33 @@ class Sources:
             self._unsplit.append((source, holder))
         if len(numbers) >= SHINGLE:
             self._put(source, numbers)
+            self._index_all(source.start, numbers)
         elif numbers:
+            self._firsts.add(numbers[0])
             piece = Piece(holder, is_whole=True, is_new=max(numbers) >= known)
             self.pieces.setdefault(tuple(numbers), []).append(piece)
 
     def add_outside(self, text: str, numbers: list[int]) -> None:
         """Note a text that no call has put out, so that later coincidences with it lose."""
-        if len(numbers) >= SHINGLE:
-            self._put(Source(text, numbers=numbers), numbers)
+        if len(numbers) < SHINGLE:
+            return
+        source = Source(text, numbers=numbers)
+        self._put(source, numbers)
+        start, outside = source.start, self._outside
+        last = len(numbers) - SHINGLE
+        for i in _anchors(numbers):
+            if i <= last:
+                outside[tuple(numbers[i : i + SHINGLE])] = start + i
 
     def _put(self, source: Source, numbers: list[int]) -> None:
-        start = source.start = len(self.stream)
+        source.start = len(self.stream)
         self.stream += numbers
         self.stream.append(BOUNDARY)
-        self._starts.append(start)
+        self._starts.append(source.start)
         self._indexed.append(source)
+
+    def _index_all(self, start: int, numbers: list[int]) -> None:
+        self.words.count(numbers)
         shingles = list(zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False))
         places = range(start, start + len(shingles))
         known = list(map(self._index.setdefault, shingles, places))
@@ -148,14 +162,22 @@ class Sources:
                         del others[POSTINGS // 2]
                     others.append(place)
 
-    def seeds(self, numbers: list[int]) -> list[int | None]:
-        """Return for each position a place in the stream where its next four words stand, or None."""
-        return list(map(self._index.get, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False)))
-
-    def places(self, shingle: tuple[int, ...], first: int) -> Iterable[int]:
-        """Return every remembered place of a shingle."""
-        more = self._more.get(shingle)
-        return (first, *more) if more else (first,)
+    def seeds(self, numbers: list[int]) -> list[tuple[int, list[int]]]:
+        """Return (position, places in the stream where its next four words stand), where there are any."""
+        hits = list(map(self._index.get, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False)))
+        found: dict[int, list[int]] = {}
+        more = self._more
+        for i, hit in enumerate(hits):
+            if hit is not None:
+                others = more.get(tuple(numbers[i : i + SHINGLE])) if more else None
+                found[i] = [hit, *others] if others else [hit]
+        outside = self._outside
+        if outside:
+            for i in _anchors(numbers):
+                hit = outside.get(tuple(numbers[i : i + SHINGLE]))
+                if hit is not None:
+                    found.setdefault(i, []).append(hit)
+        return sorted(found.items())
 
     def at(self, place: int) -> Source:
         """Return the source that a place of the stream belongs to."""
@@ -163,12 +185,22 @@ class Sources:
 
     def parts(self, key: tuple[int, ...]) -> list[Piece]:
         """Return the outputs in which a short value stands delimited, in order of time."""
+        return self._parts.get(key, [])
+
+    def starters(self) -> set[int]:
+        """Return the first words of all short values."""
         for source, holder in self._unsplit:
             seen: set[tuple[int, ...]] = set()
             for match in _PART.finditer(unescaped(source.text)):
-                words = self.words.key(match["value"])
+                words = tuple(self.words.numbers(match["value"]))
                 if 0 < len(words) < SHINGLE and words not in seen:
                     seen.add(words)
+                    self._firsts.add(words[0])
                     self._parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
         self._unsplit.clear()
-        return self._parts.get(key, [])
+        return self._firsts
+
+
+def _anchors(numbers: list[int]) -> list[int]:
+    """Return the positions of one word in four, chosen by the word, so that equal texts have equal anchors."""
+    return [i for i, number in enumerate(numbers) if not number & 3]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from itertools import accumulate
+from collections import Counter, defaultdict
+from itertools import accumulate, count
+from typing import NamedTuple
 
 _WORD = re.compile(r"\w+")
 # Scripts without spaces between words: each character is a word.
@@ -29,38 +30,30 @@ def _unescape(match: re.Match[str]) -> str:
     return _CONTROL.get(match[2], match[2])
 
 
-class Vocabulary(dict[str, int]):
-    """Word as written -> number of its casefolded form; new words get the next number."""
+class Vocabulary:
+    """Word -> number of its casefolded form; new words get the next number."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._folded: dict[str, int] = {}
+        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
         self._counts: Counter[int] = Counter()
         self._pending: list[list[int]] = []
         self._total = 0
 
-    def __missing__(self, word: str) -> int:
-        number = self._folded.setdefault(word.casefold(), len(self._folded))
-        self[word] = number
-        return number
-
     def numbers(self, text: str) -> list[int]:
-        """Return the numbers of the words of an (unescaped) text, in order; counted for ``bits``."""
-        words = _WORD.findall(text) if text.isascii() else _WIDE_WORD.findall(text)
-        found = list(map(self.__getitem__, words))
-        self._total += len(found)
-        self._pending.append(found)
-        return found
-
-    def key(self, text: str) -> tuple[int, ...]:
-        """Return the numbers of the words of a short text; not counted."""
-        words = _WORD.findall(text) if text.isascii() else _WIDE_WORD.findall(text)
-        return tuple(map(self.__getitem__, words))
+        """Return the numbers of the words of an (unescaped) text, in order."""
+        if text.isascii():
+            return list(map(self._numbers.__getitem__, _WORD.findall(text.lower())))
+        return list(map(self._numbers.__getitem__, map(str.casefold, _WIDE_WORD.findall(text))))
 
     @property
     def size(self) -> int:
         """Distinct words so far; a word with this number or a higher one is new."""
-        return len(self._folded)
+        return len(self._numbers)
+
+    def count(self, numbers: list[int]) -> None:
+        """Count the words of a source for ``bits``."""
+        self._total += len(numbers)
+        self._pending.append(numbers)
 
     @property
     def total(self) -> int:
@@ -68,7 +61,7 @@ class Vocabulary(dict[str, int]):
         return self._total
 
     def bits(self, numbers: list[int]) -> float:
-        """Return how surprising this sequence is: the sum of -log2 of each word's frequency in the run."""
+        """Return how surprising this sequence is: the sum of -log2 of each word's share of all sources."""
         counts = self._counts
         for pending in self._pending:
             counts.update(pending)
@@ -77,15 +70,22 @@ class Vocabulary(dict[str, int]):
         return sum(limit - math.log2(counts[number] or 1) for number in numbers)
 
 
-def spans(text: str) -> list[tuple[int, int]]:
-    """Return (start, end) of each word of an (unescaped) text, in the order of ``Vocabulary.numbers``."""
+class Spans(NamedTuple):
+    """Where the words of an (unescaped) text stand, in the order of ``Vocabulary.numbers``."""
+
+    starts: list[int]
+    ends: list[int]
+
+
+def spans(text: str) -> Spans:
+    """Return where each word starts and ends."""
     if not text.isascii():
-        return [match.span() for match in _WIDE_WORD.finditer(text)]
-    parts = _SPLIT.split(text)
-    ends = list(accumulate(map(len, parts)))
-    found = list(zip((0, *ends[1::2]), ends[::2], strict=True))
-    if found and found[0][1] == 0:
-        del found[0]
-    if found and found[-1][0] == found[-1][1]:
-        del found[-1]
-    return found
+        found = [match.span() for match in _WIDE_WORD.finditer(text)]
+        return Spans([start for start, _ in found], [end for _, end in found])
+    edges = list(accumulate(map(len, _SPLIT.split(text))))
+    starts, ends = [0, *edges[1::2]], edges[::2]
+    if not ends[0]:
+        del starts[0], ends[0]
+    if ends and starts[-1] == ends[-1]:
+        del starts[-1], ends[-1]
+    return Spans(starts, ends)
