@@ -89,7 +89,8 @@ class World:
             return {"feedback": {}, "no_cause": True}
         if not ids:
             return {"feedback": {"output": f"it is missing {missing[1]}"}, "no_cause": False}
-        guilty = ids["app.style" if missing[1] in ("gamma", "delta") else "app.task"]
+        is_style = missing[1] in ("gamma", "delta")
+        guilty = next(id_ for name, id_ in ids.items() if name.endswith("style") == is_style)
         return {"feedback": {guilty: f"use {missing[1]}"}, "no_cause": False}
 
     def asked(self, purpose):

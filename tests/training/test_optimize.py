@@ -471,3 +471,22 @@ def test_parameters_that_are_not_trainable_stay(world, train_it):
     result = train_it(constraints={"app.style": {"trainable": False}}, max_steps=4)
     assert set(result.best) == {"app.task"}
     assert {attempt.parameter for trial in result.history for attempt in trial.attempts} == {"app.task"}
+
+
+def test_prompts_trained_from_other_texts_still_belong_to_the_code(world, train_it, tmp_path):
+    import tracediff
+    task = tracediff.trainable_prompt("Count.", name="test_optimize.code_task")
+
+    def program(question):
+        return world.solve(task(), world.prompt("app.style"), question)
+
+    with tracediff.using({"test_optimize.code_task": "Count. Begin with alpha."}):
+        result = train_it(program, run_dir=tmp_path / "run")
+    assert result.start["test_optimize.code_task"] == "Count. Begin with alpha."
+    assert result.start_val.mean == 0.25
+    assert result.best["test_optimize.code_task"].startswith("Count. Begin with alpha. Use beta")
+    result.save(tmp_path / "prompts.json")
+    for file in (tmp_path / "prompts.json", tmp_path / "run" / "prompts.json"):
+        entry = json.loads(file.read_text())["prompts"]["test_optimize.code_task"]
+        assert entry["code_text"] == "Count."
+        assert entry["text"] == result.best["test_optimize.code_task"]

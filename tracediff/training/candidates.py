@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tracediff.capture.prompts import declared_parameters
 from tracediff.capture.records import SpanRecord
 from tracediff.errors import NoParameters, ParameterError, UsageError
 from tracediff.parameters import Parameter, text_hash
@@ -67,9 +68,10 @@ class Parameters:
                 f"constraints: no prompt named {unknown[0]!r} was read. The program reads: {', '.join(self._known)}"
             )
 
-    def declared(self) -> dict[str, Parameter]:
-        """Return every parameter with the start's text, constraints applied."""
-        return dict(self._known)
+    def of_code(self) -> tuple[Parameter, ...]:
+        """Return every parameter with the code's own text, where that is known: training may start from another one."""
+        code = {parameter.name: parameter.text for parameter in declared_parameters()}
+        return tuple(replace(p, text=code.get(name, p.text)) for name, p in self._known.items())
 
     def current(self, candidate: Trained) -> dict[str, Parameter]:
         """Return every parameter with the candidate's text."""

@@ -250,6 +250,7 @@ def _row(event: Event) -> tuple[str, str, str, str, int, str, int]:
 
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")  # one flush a commit, and readers never block the writer
     connection.execute("PRAGMA synchronous = FULL")
     return connection
 

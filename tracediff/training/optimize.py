@@ -272,7 +272,7 @@ class _Session:
         """Write the best prompts so far into the run folder."""
         if self.run_dir is not None:
             file = Path(self.run_dir) / PROMPTS_FILE
-            save_prompts(file, texts, parameters.declared().values())
+            save_prompts(file, texts, parameters.of_code())
 
 
 def _engine(engine: Engine | str) -> Engine:

@@ -295,7 +295,7 @@ class Trainer:
         return Result(
             best=parts.parameters.texts(self.incumbent),
             start=parts.parameters.texts(Trained()),
-            parameters=tuple(parts.parameters.declared().values()),
+            parameters=parts.parameters.of_code(),
             start_val=start_val,
             val=self._validated(),
             start_test=start_test,
