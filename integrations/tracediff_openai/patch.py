@@ -127,8 +127,7 @@ def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Begun
             return None
         site = calling_site()
         name = f"openai.{shape.suffix}" if site is None else f"{site}:{shape.suffix}"
-        if scope is None:
-            recorder.note_lost_context(name)
+        recorder.note_lost_context(name)
         body = options.json_data if isinstance(options.json_data, dict) else {}
         if isinstance(options.extra_json, dict):
             body = body | options.extra_json
@@ -140,10 +139,25 @@ def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Begun
             **settings_of(shape, body),
         }
         call = recorder.begin(name, "llm", inputs_of(shape, body), attributes=attributes)
-        return None if call is None else _Begun(Watch(call, shape), shape, bool(kwargs.get("stream")), call.active)
+        if call is None:
+            return None
+        watch = Watch(call, shape)
+        if callable(options.post_parser):
+            options.post_parser = _seen_by(watch, options.post_parser)
+        return _Begun(watch, shape, bool(kwargs.get("stream")), call.active)
     except Exception as error:  # the program's call goes on without a record
         faults.note("beginning an openai call", error)
         return None
+
+
+def _seen_by(watch: Watch, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the client's own parser of structured output, which shows what it parses: it may raise on it."""
+
+    def parse(answer: Any) -> Any:
+        watch.parsing = answer
+        return parser(answer)
+
+    return parse
 
 
 def _provider(client_class: type[Any]) -> str:

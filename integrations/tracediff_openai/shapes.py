@@ -280,8 +280,10 @@ def _response_reasons(answer: object, is_calling: bool) -> list[str]:
         case "incomplete":
             reason = read(read(answer, "incomplete_details"), "reason")
             return ["length" if reason == "max_output_tokens" else str(reason or "incomplete")]
-        case "failed" | "cancelled" as status:
-            return ["error" if status == "failed" else status]
+        case "failed":
+            return ["error"]
+        case str() as status:  # cancelled; queued and in_progress in the background
+            return [status]
         case _:
             return []
 

@@ -30,7 +30,7 @@ class Watch:
     preferred, because they are what the program itself got: one packet may bring more than it ever read.
     """
 
-    __slots__ = ("_call", "_chunks", "_decode", "_first_ns", "_fold", "_shape", "_start_ns", "is_advancing")
+    __slots__ = ("_call", "_chunks", "_decode", "_first_ns", "_fold", "_shape", "_start_ns", "is_advancing", "parsing")
 
     def __init__(self, call: Call, shape: Shape) -> None:
         self._call = call
@@ -42,6 +42,8 @@ class Watch:
         self._decode: Callable[[bytes], Reply] | None = None
         self.is_advancing = False
         """The client is fetching an item right now: a close in the middle of that is the client's own."""
+        self.parsing: object = None
+        """The answer whose structured output the client is parsing; it may raise on it."""
 
     def failed(self, error: BaseException) -> None:
         """End with the exception that left the call or its stream."""
@@ -96,6 +98,8 @@ class Watch:
     def _read(self) -> Reply:
         """Return what was read so far."""
         try:
+            if self.parsing is not None:
+                return self._shape.reply(self.parsing)
             if self._fold is not None:
                 return self._fold.reply()
             if self._decode is not None and self._chunks:

@@ -1,6 +1,7 @@
 """The patched client against the bare one: the same for the program, and one record for us."""
 
 import asyncio
+import copy
 import gc
 import gzip
 import importlib
@@ -14,7 +15,12 @@ import threading
 import openai
 import pydantic
 import pytest
+from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from tests.integrations import bodies
 from tests.integrations.loopback import Answer, Loopback, as_json, events, named_events, page
@@ -362,6 +368,39 @@ def test_function_calls_of_a_response_are_recorded(server, client, patched):
     assert made.output["tool_calls"] == [{"id": "call_1", "name": "look", "arguments": COUNT}]
 
 
+@pytest.mark.parametrize(
+    ("content", "reason", "error"), [('{"place": 3}', "stop", "ValidationError"), ('{"pla', "length", "LengthFinish")]
+)
+def test_what_the_parser_of_structured_output_refuses_is_recorded(server, client, patched, content, reason, error):
+    server.script(as_json(bodies.chat(content, reason)))
+    with record() as run, pytest.raises((pydantic.ValidationError, openai.LengthFinishReasonError)):
+        parse(client)
+    (made,) = run.records
+    assert made.error.startswith(error)
+    assert made.output == {"content": content}
+    assert made.attributes[keys.RESPONSE_FINISH_REASONS] == [reason]
+    assert made.attributes[keys.USAGE_OUTPUT_TOKENS] == 7
+
+
+def test_the_caller_s_arguments_are_untouched(server, client, patched):
+    server.script(CHAT)
+    message = {"role": "user", "content": [{"type": "text", "text": "How many?"}]}
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    asked = {"model": "sim", "messages": [message], "tools": tools, "extra_body": {"top_k": 3}, "stop": ["x"]}
+    before = copy.deepcopy(asked)
+    with record() as run:
+        client.chat.completions.create(**asked)
+        run.records[0].inputs["messages"][0]["content"][0]["text"] = "changed"
+    assert asked == before
+
+
+def test_a_response_in_the_background_is_no_fault(server, client, patched):
+    server.script(as_json({**bodies.response(status="queued"), "output": []}))
+    with record() as run:
+        client.responses.create(**ANSWER, background=True)
+    assert keys.FAULT not in run.records[0].attributes
+
+
 # Streams end once, and say how
 
 
@@ -657,6 +696,40 @@ def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, sh
     finally:
         uninstrument()
     assert sum(faults.counts().values()) > before
+
+
+# Export
+
+
+@pytest.fixture
+def exported():
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrument("openai", tracer_provider=provider)
+    yield exporter.get_finished_spans
+    uninstrument()
+
+
+def test_an_undecorated_program_is_exported_without_a_recording(server, client, exported):
+    server.script(CHAT)
+    create(client)
+    (span,) = exported()
+    assert span.name == "chat sim"
+    assert span.kind is SpanKind.CLIENT
+    assert span.attributes[keys.USAGE_OUTPUT_TOKENS] == 7
+    assert bodies.TEXT not in span.to_json()
+
+
+def test_the_span_of_a_stream_ends_with_it_and_is_not_current_between_chunks(server, client, exported):
+    server.script(SSE)
+    answer = client.chat.completions.create(**ASK, stream=True)
+    next(answer)
+    assert exported() == ()
+    assert not trace.get_current_span().get_span_context().is_valid
+    list(answer)
+    (span,) = exported()
+    assert span.attributes[keys.RESPONSE_FINISH_REASONS] == ("stop",)
 
 
 # The patch itself
