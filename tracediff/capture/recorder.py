@@ -14,7 +14,7 @@ from time import time_ns
 from typing import Any
 
 from opentelemetry import trace as api
-from opentelemetry.trace import set_span_in_context
+from opentelemetry.context import Context
 
 from tracediff import attributes as keys
 from tracediff.capture import spans
@@ -37,13 +37,15 @@ from tracediff.parameters import Parameter
 
 _ID_STEP = 0x9E3779B97F4A7C15  # odd, so that consecutive ids never meet within 2**64 calls
 _ID_MASK = (1 << 64) - 1
+(_SPAN_KEY,) = api.set_span_in_context(api.INVALID_SPAN, Context())
+"""Where OpenTelemetry keeps the current span; one copy of the context then takes both."""
 _ERROR_CHARS = 2_000
 
 
 class _Run:
     """What every view of one run shares: identity, order, and the objects put out so far."""
 
-    __slots__ = ("id_base", "lock", "next", "open_calls", "run_id", "span_contexts", "table")
+    __slots__ = ("id_base", "is_content_wanted", "lock", "next", "open_calls", "run_id", "span_contexts", "table")
 
     def __init__(self) -> None:
         self.run_id = os.urandom(16).hex()
@@ -51,6 +53,7 @@ class _Run:
         self.next = itertools.count(1).__next__
         self.table: Table = {}
         self.open_calls: dict[str, Call] = {}
+        self.is_content_wanted: bool | None = None
         self.span_contexts: dict[str, api.SpanContext] = {}
         """Record id -> context of its exported span: what links point to."""
         self.lock = threading.RLock()  # a garbage collection inside it may end a dropped stream
@@ -212,8 +215,8 @@ class Call:
         inner = Scope(candidate, recording, self.id, recording.is_trial)
         if self.span is None:
             return enter_context(with_scope(context, inner))
-        attached = set_span_in_context(self.span, context)
-        dict.__setitem__(attached, SCOPE_KEY, inner)  # nobody else has this copy yet
+        attached = with_scope(context, inner)
+        dict.__setitem__(attached, _SPAN_KEY, self.span)  # set_span_in_context, without two more copies
         return enter_context(attached)
 
     detach = staticmethod(detach)
@@ -285,7 +288,8 @@ class Call:
         run.open_calls.pop(self.id, None)
         self.recording._add(self)
         if self.span is not None:
-            spans.finish(self, self.record())
+            spans.finish(self)
+            self.span = None  # kept for links: its context only
         if self.owns_recording:
             self.recording.close()
 

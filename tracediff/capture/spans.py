@@ -19,6 +19,7 @@ from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, S
 from tracediff import attributes as keys
 from tracediff.capture import content
 from tracediff.capture.content import record_attributes, record_from_attributes
+from tracediff.capture.context import current_context
 from tracediff.capture.faults import faults
 from tracediff.scores import Score
 
@@ -76,12 +77,12 @@ def start(call: Call) -> None:
         operation = _operation(call.kind, call.attributes)
         kind = SpanKind.CLIENT if call.kind == "llm" else SpanKind.INTERNAL
         # Only what a sampler may want to see; the rest follows at the end if the span was sampled.
-        known = {key: value for key, value in _plain(call.attributes or {}) if key in _AT_START}
-        known |= {keys.SITE: call.name, keys.KIND: call.kind}
+        # Attributes given at the start are cleaned twice, which costs as much as a third of the span.
+        known = {key: value for key, value in _plain(call.attributes) if key in _AT_START} if call.attributes else {}
         if operation:
             known[keys.OPERATION_NAME] = operation
-        name = _span_name(operation, call.name, known)
-        span = _tracer(provider).start_span(name, kind=kind, attributes=known or None, start_time=call.start_ns)
+        name = _span_name(operation, call.name, known) if operation else call.name
+        span = _tracer(provider).start_span(name, current_context(), kind, known or None, start_time=call.start_ns)
     except Exception as error:  # the program goes on without a span
         faults.note("starting a span", error)
         return
@@ -92,18 +93,32 @@ def start(call: Call) -> None:
         _contexts(call.recording)[call.id] = context
 
 
-def finish(call: Call, record: SpanRecord) -> None:
-    """End the span of a call with what its record says."""
+def finish(call: Call) -> None:
+    """End the span of a call that has ended with what its record says."""
     span: Span = call.span
     try:
         if span.is_recording():
-            _describe(span, record, _contexts(call.recording))
+            is_bare = not (call.attributes or call.refs or call.parameter or call.error or call.kind in _OPERATIONS)
+            if is_bare and not _wants_content(call):
+                span.set_attribute(keys.RUN_ID, call.recording.run_id)
+                span.set_attribute(keys.SITE, call.name)
+                span.set_attribute(keys.KIND, call.kind)
+            else:
+                _describe(span, call.record(), _contexts(call.recording))
     except Exception as error:
         faults.note("describing a span", error)
     try:
-        span.end(record.end_ns)
+        span.end(call.end_ns)
     except Exception as error:
         faults.note("ending a span", error)
+
+
+def _wants_content(call: Call) -> bool:
+    """Tell whether content goes on the spans of this run; the environment is asked once per run."""
+    run = call.recording._run
+    if run.is_content_wanted is None:
+        run.is_content_wanted = content.is_wanted()
+    return run.is_content_wanted
 
 
 def _describe(span: Span, record: SpanRecord, contexts: Mapping[str, trace.SpanContext]) -> None:
