@@ -209,6 +209,13 @@ def test_a_reply_that_stays_unusable_is_a_typed_failed_proposal(reply, reason):
     assert reason in state.failures[0].reason
 
 
+def test_a_text_out_of_all_proportion_is_refused():
+    endless = dataclasses.replace(TASK, max_chars=None)
+    found = dataclasses.replace(evidence([gradient("x")]), parameters={**PARAMETERS, "app.task": endless})
+    (proposal,) = propose(ScriptedEngine(lambda request: said("{things}" + "x" * 60_000)), found)
+    assert "at most 50000" in proposal.problems[0]
+
+
 def test_a_proposal_that_changes_nothing_is_a_failed_one():
     (proposal,) = propose(ScriptedEngine(said(TASK.text + "\n")))
     assert proposal.problems == ("it changes nothing",)

@@ -3,11 +3,20 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tracediff.engine import EngineReply
-from tracediff.errors import EngineRefused, JournalError, MetricError, NoParameters, ParameterError, UsageError
+from tracediff.errors import (
+    EngineRefused,
+    EngineUnavailable,
+    JournalError,
+    MetricError,
+    NoParameters,
+    ParameterError,
+    UsageError,
+)
 from tracediff.parameters import violations
 from tracediff.scores import Score
 from tracediff.training import aoptimize, execution, read_journal
@@ -342,6 +351,59 @@ def test_a_refused_engine_stops_with_the_state_saved(world, train_it, tmp_path):
     assert read_journal(tmp_path / "run")[1][-1].body["reason"] == "error"
 
 
+def test_a_short_outage_of_the_critic_loses_nothing(world, train_it):
+    down = [True]
+
+    def critic(request):
+        if down[0]:
+            raise EngineUnavailable("down")
+        return world.engine(request)
+
+    def always_down(request):
+        raise EngineUnavailable("down")
+
+    class Repair:
+        def on_event(self, event):
+            down[0] = event.step < 2
+
+    result = train_it(critic=critic, proposer=world.engine, progress=Repair())
+    assert result.val.mean == 1.0
+    with pytest.raises(EngineUnavailable, match="answered for no failing sample"):
+        train_it(critic=always_down)
+
+
+def test_several_trainings_on_one_loop_do_not_block_each_other(world):
+    async def main():
+        settings = {"train": world.data(8), "val": world.data(8, 100), "metric": world.metric, "critic": world.engine}
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        return await asyncio.gather(*(aoptimize(world.async_program, **settings, max_steps=3) for _ in range(3)))
+
+    assert len({tuple(result.best.items()) for result in asyncio.run(main())}) == 1
+
+
+def test_a_cancelled_training_starts_nothing_more(world):
+    started = threading.Event()
+    release = threading.Event()
+
+    def program(question):
+        started.set()
+        release.wait(10)
+        return world.program(question)
+
+    async def main():
+        settings = {"train": world.data(8), "val": world.data(8, 100), "metric": world.metric, "critic": world.engine}
+        task = asyncio.create_task(aoptimize(program, **settings, max_in_flight=2))
+        await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    release.set()
+    assert world.requests == []
+    assert len(world.runs) <= 2
+
+
 def test_too_many_exclusions_decide_nothing(world, train_it):
     def program(question):
         if "alpha" in world.prompt("app.task") and "question 100 " in question:
@@ -475,6 +537,7 @@ def test_parameters_that_are_not_trainable_stay(world, train_it):
 
 def test_prompts_trained_from_other_texts_still_belong_to_the_code(world, train_it, tmp_path):
     import tracediff
+
     task = tracediff.trainable_prompt("Count.", name="test_optimize.code_task")
 
     def program(question):

@@ -77,6 +77,11 @@ def test_an_id_is_made_from_the_content():
     assert first.fields["id"] == first.id
 
 
+def test_the_metric_gets_the_id_as_it_was_given():
+    (sample,) = read_samples([{"id": 7, "q": "a"}])
+    assert (sample.id, sample.fields["id"]) == ("7", 7)
+
+
 def test_an_id_that_is_given_twice_is_refused():
     with pytest.raises(DataError, match=r"train\[2\]: the id 'x' is already that of train\[0\]"):
         read_samples([{"id": "x", "q": 1}, {"id": "y"}, {"id": "x", "q": 2}], "train")

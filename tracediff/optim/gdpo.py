@@ -71,6 +71,8 @@ class Gdpo:
     max_failures: int = 8
     max_text_chars: int = 6_000
     """Of each other text that is shown: peers, history, failed attempts, raw runs."""
+    max_proposal_chars: int = 50_000
+    """Of a proposed text whose parameter has no limit of its own."""
 
     @property
     def template_hash(self) -> str:
@@ -103,6 +105,8 @@ class Gdpo:
         parameter = evidence.parameters[name]
         replies: list[EngineReply] = []
 
+        limit = self.max_proposal_chars if parameter.max_chars is None else parameter.max_chars
+
         def keeping(request: EngineRequest) -> EngineReply:
             replies.append(engine(request))
             return replies[-1]
@@ -115,7 +119,7 @@ class Gdpo:
                 return found
             if isinstance(found["text"], str):
                 found["text"] = _restored(parameter, found["text"])
-            problems = violations(parameter, found["text"])
+            problems = violations(replace(parameter, max_chars=limit), found["text"])
             return Malformed("; ".join(problems)) if problems else found
 
         try:

@@ -67,12 +67,14 @@ def evidence_from_examples(
 
     The paper's ablation without gradients (section 4.3).
     """
-    graphs = [_graph(result) for _, result in runs]
+    graphs: list[ParameterGraph] = []
     examples: dict[str, list[Example]] = {}
-    for (sample, result), graph in zip(runs, graphs, strict=True):
+    for sample, result in runs:
         assert result.loss is not None
         if result.loss.value >= threshold:
             continue
+        graph = _graph(result)
+        graphs.append(graph)
         shown = result.message or text_of(graph.result)
         given = {k: v for k, v in sample.fields.items() if k != "id" and k not in result.labels}
         expected = ground_truth(result.labels)

@@ -69,6 +69,7 @@ class Executor:
         self._own_loop: _LoopThread | None = None
         self._slots = asyncio.Semaphore(max_in_flight)
         self._pool: ThreadPoolExecutor | None = None
+        self._making = threading.Lock()
         self._stopped = threading.Event()
         self._outstanding: list[Future[Any]] = []
 
@@ -120,9 +121,13 @@ class Executor:
                 self._own_loop = _LoopThread()
                 self._loop = self._own_loop.loop
             return asyncio.run_coroutine_threadsafe(self._task(job, failed), self._loop)
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.max_in_flight, thread_name_prefix="tracediff-run")
-        return self._pool.submit(contextvars.copy_context().run, self._in_thread, job, failed)
+        return self._workers().submit(contextvars.copy_context().run, self._in_thread, job, failed)
+
+    def _workers(self) -> ThreadPoolExecutor:
+        with self._making:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.max_in_flight, thread_name_prefix="tracediff-run")
+            return self._pool
 
     def _in_thread(self, job: _Job[T], failed: threading.Event) -> T:
         with _only_if_none(failed):
@@ -141,6 +146,11 @@ class Executor:
                 if wait_s is None or self._stopped.wait(wait_s):
                     return job.after(attempts.execution())
 
+    async def _in_worker(self, after: Callable[[Execution], T], execution: Execution) -> T:
+        """Return ``after(execution)`` from a thread of ours: metrics may block, and the loop's own threads be taken."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._workers(), context.run, after, execution)
+
     async def _task(self, job: _Job[T], failed: threading.Event) -> T:
         async with self._slots:
             with _only_if_none(failed):
@@ -157,7 +167,7 @@ class Executor:
                     if wait_s is None:
                         break
                     await asyncio.sleep(wait_s)
-                return await asyncio.to_thread(job.after, attempts.execution())
+                return await self._in_worker(job.after, attempts.execution())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import os
 import random
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -130,11 +132,16 @@ async def aoptimize(
     An async program runs on the caller's loop, so clients that belong to this loop can be used in it.
     """
     session = _Session(**locals())
+    loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="tracediff-optimize")  # the loop's own threads stay free
     try:
-        return await asyncio.to_thread(session.run, asyncio.get_running_loop())
+        return await loop.run_in_executor(pool, context.run, session.run, loop)
     except asyncio.CancelledError:
         session.cancel()
         raise
+    finally:
+        pool.shutdown(wait=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def read_samples(data: Data, what: str = "data") -> tuple[Sample, ...]:
 def _with_id(row: Mapping[str, Any], origin: str, seen: Mapping[str, Sample]) -> Sample:
     given = row.get("id")
     if given is not None and given != "":
-        return Sample(str(given), {**row, "id": str(given)}, origin)
+        return Sample(str(given), dict(row), origin)
     content = hashlib.sha256(canonical({k: v for k, v in row.items() if k != "id"})).hexdigest()[:12]
     made, number = content, 1
     while made in seen:

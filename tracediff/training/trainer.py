@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NoReturn
 
 from tracediff.engine import Engine
+from tracediff.errors import EngineUnavailable
 from tracediff.optim.base import Evidence, Optimizer, Outcome, Proposal
 from tracediff.training.budget import BudgetReached, Cost, Ledger
 from tracediff.training.candidates import Parameters, Trained
@@ -19,6 +20,9 @@ from tracediff.training.result import Attempt, Result, StopReason, Trial
 from tracediff.training.sampling import Sampling
 from tracediff.training.scoring import Scorer, Split
 from tracediff.training.validation import Batch, Validation, Verdict
+
+MAX_OUTAGES = 2
+"""Steps in a row in which the critic answers for no sample, before the run gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Trainer:
         self.carried: tuple[Batch, Evidence] | None = None
         self.carries = 0
         self.last_target = ""
+        self.outages = 0
 
     def run(self) -> Result:
         """Return what was found. A budget that is reached is a clean stop, also while the start is scored."""
@@ -164,7 +169,15 @@ class Trainer:
         if not self.options.gradients:
             return batch, evidence_from_examples(runs, parameters, parts.critic.threshold)
         self._tell("backward", f"criticising {len(batch.failing)} samples")
-        evidence, gradients = evidence_from_gradients(parts.critic, runs, parameters)
+        try:
+            evidence, gradients = evidence_from_gradients(parts.critic, runs, parameters)
+        except EngineUnavailable as error:
+            self.outages += 1
+            if self.outages > MAX_OUTAGES:
+                raise
+            parts.journal.append(Event("outage", {"step": self.step, "message": str(error)}, self.incumbent.hash))
+            return batch, Evidence(parameters, ())
+        self.outages = 0
         parts.journal.append_all(
             [
                 Event(
