@@ -40,7 +40,9 @@ def server(world, monkeypatch):
         monkeypatch.setenv("OPENAI_BASE_URL", running.base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "simulated")
         monkeypatch.setenv("TRACEDIFF_EXAMPLE_MODEL", "sim-solver")
+        td.instrument("openai")
         yield running
+        td.uninstrument("openai")
 
 
 @pytest.fixture
