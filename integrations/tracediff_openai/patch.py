@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import wrapt
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from tracediff import MissingIntegration
 from tracediff import attributes as keys
 from tracediff.capture import recorder
 from tracediff.capture.callsite import calling_site
 from tracediff.capture.context import current_scope
 from tracediff.capture.faults import faults
-from tracediff.errors import MissingIntegration
 from tracediff_openai.shapes import Shape, inputs_of, settings_of, shape_of
 from tracediff_openai.streams import tee_body, tee_items
 from tracediff_openai.watch import Watch
