@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from tracediff.capture.context import using
 from tracediff.capture.instrument import instrument, uninstrument
@@ -24,7 +24,10 @@ from tracediff.training.optimize import optimize
 from tracediff.training.progress import Progress
 from tracediff.training.result import Result
 
-N_TRAIN, N_VAL, N_TEST = 50, 60, 100
+Samples: TypeAlias = Sequence[Mapping[str, str]]
+
+SIZES = (50, 60, 100)
+"""Samples to train, validate and test."""
 _ENVIRONMENT = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "TRACEDIFF_EXAMPLE_MODEL")
 
 
@@ -35,22 +38,12 @@ class Pipeline:
     name: str
     program: Callable[[str], str]
     metric: Callable[[str, Mapping[str, Any]], Any]
-    samples: Sequence[Mapping[str, str]]
-
-    @property
-    def train(self) -> Sequence[Mapping[str, str]]:
-        """The samples that proposals are made from."""
-        return self.samples[:N_TRAIN]
-
-    @property
-    def val(self) -> Sequence[Mapping[str, str]]:
-        """The samples that decide what is kept."""
-        return self.samples[N_TRAIN : N_TRAIN + N_VAL]
-
-    @property
-    def test(self) -> Sequence[Mapping[str, str]]:
-        """The samples that nothing is decided by."""
-        return self.samples[N_TRAIN + N_VAL :]
+    train: Samples
+    """What proposals are made from."""
+    val: Samples
+    """What decides what is kept."""
+    test: Samples
+    """What nothing is decided by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +71,24 @@ class Outcome:
         }
 
 
-def pipelines(seed: int) -> tuple[Pipeline, ...]:
-    """Return the two example programs with samples drawn from ``seed``."""
-    n = N_TRAIN + N_VAL + N_TEST
+def pipelines(seed: int, sizes: tuple[int, int, int] = SIZES) -> tuple[Pipeline, ...]:
+    """Return the two example programs with samples drawn from ``seed``: as many to train, validate and test as said."""
     counting, hopping = example("object_counting"), example("multi_hop")
-    paragraphs = two_hop_samples(seed, n)
+    paragraphs = two_hop_samples(seed, sum(sizes))
     return (
-        Pipeline("object_counting", counting.program, counting.metric, counting_samples(seed, n)),
-        Pipeline("multi_hop", hopping.MultiHop(paragraphs.corpus), hopping.metric, paragraphs.samples),
+        Pipeline(
+            "object_counting",
+            counting.program,
+            counting.metric,
+            *_split(counting_samples(seed, sum(sizes)), sizes),
+        ),
+        Pipeline("multi_hop", hopping.MultiHop(paragraphs.corpus), hopping.metric, *_split(paragraphs.samples, sizes)),
     )
+
+
+def _split(samples: Samples, sizes: tuple[int, int, int]) -> tuple[Samples, Samples, Samples]:
+    n_train, n_val, _ = sizes
+    return samples[:n_train], samples[n_train : n_train + n_val], samples[n_train + n_val :]
 
 
 def example(name: str) -> ModuleType:
@@ -152,7 +154,8 @@ def best_possible(pipeline: Pipeline, world: World, start: Mapping[str, str]) ->
 def graph_of(pipeline: Pipeline) -> ParameterGraph:
     """Return the graph of one run."""
     _, run = trace(pipeline.program, pipeline.train[0]["question"])
-    return run.graph()
+    graph: ParameterGraph = run.graph()
+    return graph
 
 
 def run_demo(seed: int = 0) -> dict[str, Any]:
