@@ -79,9 +79,9 @@ class _Patch:
                 with begun.active():
                     result = original(client, *args, **kwargs)
             except BaseException as error:
-                _guarded(begun.watch.failed, error)
+                _guarded(begun, _fail, error)
                 raise
-            _guarded(_follow, begun, result)
+            _guarded(begun, _follow, result)
             return result
 
         return request
@@ -96,9 +96,9 @@ class _Patch:
                 with begun.active():
                     result = await original(client, *args, **kwargs)
             except BaseException as error:
-                _guarded(begun.watch.failed, error)
+                _guarded(begun, _fail, error)
                 raise
-            _guarded(_follow, begun, result)
+            _guarded(begun, _follow, result)
             return result
 
         return request
@@ -168,12 +168,18 @@ def _provider(client_class: type[Any]) -> str:
     return "aws.bedrock" if any("Bedrock" in name for name in names) else "openai"
 
 
-def _guarded(step: Callable[..., None], *args: Any) -> None:
-    """Run a step of ours after the program's call: its failure is counted, never raised."""
+def _guarded(begun: _Begun, step: Callable[[_Begun, Any], None], outcome: Any) -> None:
+    """Run a step of ours after the program's call: its failure is counted, never raised, and ends the record."""
     try:
-        step(*args)
+        step(begun, outcome)
     except Exception as error:
-        faults.note(f"openai call, {step.__name__.strip('_')}", error)
+        faults.note("ending an openai call", error)
+        begun.watch.give_up()
+
+
+def _fail(begun: _Begun, error: BaseException) -> None:
+    """End the record with the exception that left the call."""
+    begun.watch.failed(error)
 
 
 def _follow(begun: _Begun, result: Any) -> None:

@@ -58,6 +58,10 @@ class Watch:
             reply = self._shape.reply(answer)
             self._end(reply, "empty" if reply.output is None and not reply.is_whole else None)
 
+    def give_up(self) -> None:
+        """End without an answer: a step of ours failed."""
+        self._call.end(attributes={keys.UNFINISHED: True})
+
     def keep_bytes(self, decode: Callable[[bytes], Reply]) -> None:
         """Keep the body's bytes as they are read; ``decode`` makes the reply of them at the end."""
         self._decode = decode

@@ -52,7 +52,7 @@ def patched():
     assert faults.counts() == before
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(server):
     with openai.OpenAI(api_key="k", base_url=server.base_url, max_retries=0) as made:
         yield made
@@ -691,10 +691,12 @@ def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, sh
     monkeypatch.setattr(f"tracediff_openai.{step}", broken)
     before = sum(faults.counts().values())
     try:
-        with record():
+        with record() as run:
             assert shape(client) == bare
+            ended = len(run.records)
     finally:
         uninstrument()
+    assert ended == (0 if step in ("patch.inputs_of", "patch.calling_site") else 1)
     assert sum(faults.counts().values()) > before
 
 
