@@ -34,6 +34,8 @@ def encode(value: Value | bytes) -> Any:
         return value if _INT_MIN <= value <= _INT_MAX else {"$int": hex(value)}  # type: ignore[operator,arg-type]
     if kind is float:
         return value if math.isfinite(value) else {"$float": repr(value)}  # type: ignore[arg-type]
+    if kind is list:
+        return [encode(item) for item in value]  # type: ignore[union-attr]
     encoder = _ENCODERS.get(kind)
     if encoder is None:
         raise DataError(f"a value of type {kind.__name__} can't be written; take a snapshot of it first")
@@ -57,7 +59,6 @@ def _encode_mapping(value: Mapping[Any, Value]) -> Any:
 
 
 _ENCODERS: dict[type, Callable[[Any], Any]] = {
-    list: lambda value: [encode(item) for item in value],
     tuple: lambda value: {"$tuple": [encode(item) for item in value]},
     dict: _encode_mapping,
     bytes: lambda value: {"$bytes": base64.b64encode(value).decode()},

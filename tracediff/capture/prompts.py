@@ -205,12 +205,12 @@ def _template(function: FunctionType) -> Template | None:
     arguments = [*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
     has_varying = bool(code.co_flags & 0x0C)  # *args, **kwargs
     is_method = arguments in (["self"], ["cls"])
-    if code.co_flags & 0x2A0:  # generator, coroutine, async generator
-        raise _refusal(function, "it is a coroutine or a generator, a prompt is a plain function", code.co_firstlineno)
+    if code.co_flags & 0x280:  # coroutine, async generator
+        raise _refusal(function, "it is async, and a prompt is a plain function", code.co_firstlineno)
     try:
         template = read_template(function)
     except Unreadable as unreadable:
-        if has_varying or (arguments and not is_method):
+        if has_varying or (arguments and not is_method) or code.co_flags & 0x20:  # a generator is no text
             raise _refusal(function, str(unreadable), unreadable.line) from None
         return None
     if not arguments and not has_varying and template.variables:
