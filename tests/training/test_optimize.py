@@ -106,13 +106,15 @@ def test_a_failed_proposal_is_shown_to_the_next_one_with_its_reason(world, train
     assert ">Useless 1.</failed>" in last
 
 
-def test_a_batch_without_acceptance_is_carried_forward_and_criticised_once(world, train_it):
+def test_a_batch_without_acceptance_is_carried_forward_beside_a_new_one(world, train_it):
     world.reply = lambda request, number, text: proposal(f"Useless {number}.")
-    result = train_it(max_steps=3, proposals=1, train=world.data(20))
-    assert len({trial.samples for trial in result.history}) == 1
-    assert result.calls["backward"] == 8  # four losses, four nodes
-    more = train_it(max_steps=4, proposals=1, train=world.data(20))
-    assert len({trial.samples for trial in more.history}) == 2
+    result = train_it(max_steps=4, proposals=1, train=world.data(20))
+    first, second, third, fourth = (trial.samples for trial in result.history)
+    assert second[:4] == first
+    assert third[:8] == second
+    assert [len(samples) for samples in (first, second, third, fourth)] == [4, 8, 12, 4]
+    assert not set(first) & set(fourth)
+    assert result.calls["backward"] == 2 * 16  # a loss and a node for each of 16 samples, none twice
 
 
 def test_nothing_below_the_threshold_costs_no_backward_and_no_proposal(world, train_it):

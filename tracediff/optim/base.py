@@ -15,6 +15,7 @@ from tracediff.engine import Engine
 from tracediff.parameters import Parameter
 
 S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,21 @@ class Evidence:
     """Parameter name -> raw runs; used when there are no gradients."""
     peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Parameter name -> the parameters that feed the same LLM node."""
+
+    def joined(self, newer: Evidence) -> Evidence:
+        """Return this with what ``newer`` samples add, these first: they are what was not tried yet."""
+        parameters = {**self.parameters, **newer.parameters}
+        return Evidence(
+            parameters,
+            tuple(name for name in parameters if name in self.targets or name in newer.targets),
+            _joined(newer.gradients, self.gradients),
+            _joined(newer.examples, self.examples),
+            {name: tuple(dict.fromkeys(found)) for name, found in _joined(self.peers, newer.peers).items()},
+        )
+
+
+def _joined(first: Mapping[str, Sequence[T]], second: Mapping[str, Sequence[T]]) -> dict[str, tuple[T, ...]]:
+    return {name: (*first.get(name, ()), *second.get(name, ())) for name in {**first, **second}}
 
 
 @dataclass(frozen=True, slots=True)

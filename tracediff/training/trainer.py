@@ -35,7 +35,7 @@ class Options:
     patience: int | None = None
     """Steps in a row without an acceptance before the run stops; None: never."""
     max_carries: int = 2
-    """How often a batch is carried forward before another one is drawn."""
+    """How often a batch is carried forward, each time joined by a new one, before it is let go."""
     one_at_a_time: bool = False
     gradients: bool = True
     seed: int = 0
@@ -120,7 +120,7 @@ class Trainer:
             if options.patience is not None and self.steps_without >= options.patience:
                 raise _Stop("patience", f"{self.steps_without} steps without an improvement")
             self.step += 1
-            batch, whole = self.carried or self._criticised(self._drawn())
+            batch, whole = self._next_batch()
             evidence = self._narrowed(whole)
             self._tell("step", f"step {self.step}: {len(batch.failing)} of {len(batch.ids)} samples fail")
             is_accepted = False
@@ -140,12 +140,28 @@ class Trainer:
                     self._keep()
             self._end_step(batch, whole, is_accepted=is_accepted)
 
-    def _drawn(self) -> Batch:
-        """Return a batch with something below the threshold; passing batches cost no backward and no proposal."""
+    def _next_batch(self) -> tuple[Batch, Evidence]:
+        """Return the step's batch with what is known of it: a new one, joined to the one that is carried forward.
+
+        What was criticised before is not criticised again: the incumbent is the same.
+        """
+        if self.carried is None:
+            batch = self._drawn()
+            return batch, self._criticised(batch)
+        carried, known = self.carried
+        fresh = self._drawn(carried.ids)
+        evidence = self._criticised(fresh) if fresh.failing else Evidence(known.parameters, ())
+        return carried.joined(fresh), known.joined(evidence)
+
+    def _drawn(self, carried: tuple[str, ...] = ()) -> Batch:
+        """Return a batch with something below the threshold; passing batches cost no backward and no proposal.
+
+        Beside a batch that is carried forward one draw is enough: there is something to learn from already.
+        """
         parts = self.parts
         drawn: list[SampleResult] = []
         for _ in range(parts.sampling.max_draws):
-            ids = parts.sampling.draw()
+            ids = [id_ for id_ in parts.sampling.draw() if id_ not in carried]
             results = parts.scorer.results(self.incumbent, parts.train.only(ids))
             self._learn(results)
             drawn += results
@@ -154,20 +170,20 @@ class Trainer:
             parts.journal.append(
                 Event("batch", {"step": self.step, "samples": ids, "failing": failing}, self.incumbent.hash)
             )
-            if failing:
+            if failing or carried:
                 return Batch(tuple(result.sample_id for result in valid), tuple(failing))
         self.step -= 1
         self._refuse_excluded(drawn)
         raise _Stop("nothing_below_threshold", f"no training sample scores below {parts.critic.threshold:g}")
 
-    def _criticised(self, batch: Batch) -> tuple[Batch, Evidence]:
-        """Return the batch with what the backward pass says of it, or the raw runs where that is switched off."""
+    def _criticised(self, batch: Batch) -> Evidence:
+        """Return what the backward pass says of a batch, or the raw runs where that is switched off."""
         parts = self.parts
         split = parts.train.only(batch.ids)
         runs = list(zip(split.samples, parts.scorer.results(self.incumbent, split), strict=True))
         parameters = parts.parameters.current(self.incumbent)
         if not self.options.gradients:
-            return batch, evidence_from_examples(runs, parameters, parts.critic.threshold)
+            return evidence_from_examples(runs, parameters, parts.critic.threshold)
         self._tell("backward", f"criticising {len(batch.failing)} samples")
         try:
             evidence, gradients = evidence_from_gradients(parts.critic, runs, parameters)
@@ -176,7 +192,7 @@ class Trainer:
             if self.outages > MAX_OUTAGES:
                 raise
             parts.journal.append(Event("outage", {"step": self.step, "message": str(error)}, self.incumbent.hash))
-            return batch, Evidence(parameters, ())
+            return Evidence(parameters, ())
         self.outages = 0
         parts.journal.append_all(
             [
@@ -187,7 +203,7 @@ class Trainer:
                 for gradient in found
             ]
         )
-        return batch, evidence
+        return evidence
 
     def _narrowed(self, evidence: Evidence) -> Evidence:
         """Return the evidence with the next parameter as its only target, where they are changed one at a time."""

@@ -22,6 +22,10 @@ class Batch:
     failing: tuple[str, ...]
     """Those below the threshold."""
 
+    def joined(self, other: Batch) -> Batch:
+        """Return both batches as one."""
+        return Batch(self.ids + other.ids, self.failing + other.failing)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
