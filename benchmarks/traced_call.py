@@ -76,13 +76,13 @@ def measure() -> dict[str, float]:
         taken["span"].append(cost_ns(bare_span))
         taken["recorded"].append(recorded_ns())
         taken["exported"].append(exported_ns(exporting))
-    middle = {name: statistics.median(values) for name, values in taken.items()}
-    return {
-        "recorded/span": middle["recorded"] / middle["span"],
-        "exported/span": middle["exported"] / middle["span"],
-        "idle/plain": middle["idle"] / middle["plain"],
-        **{f"{name}_us": value / 1000 for name, value in middle.items()},
-    }
+    ratios = {name: _middle_ratio(*(taken[part] for part in name.split("/"))) for name in LIMITS}
+    return {**ratios, **{f"{name}_us": statistics.median(values) / 1000 for name, values in taken.items()}}
+
+
+def _middle_ratio(costs: list[float], bases: list[float]) -> float:
+    """Return the median of the ratios of each round: what slows a round slows both of its parts."""
+    return statistics.median(cost / base for cost, base in zip(costs, bases, strict=True))
 
 
 def main() -> int:

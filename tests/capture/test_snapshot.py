@@ -236,7 +236,8 @@ def test_secrets_are_redacted_wherever_they_stand():
         assert secret not in text
     assert snapshot(given)["max_tokens"] == 5
     assert snapshot(given)["keyword"] == snapshot(given)["monkey"] == "fine"
-    assert snapshot({"key": "Paris"}) == {"key": "Paris"}  # a lookup key, not a credential
+    for name in ("key", "answer_key", "next_token"):
+        assert snapshot({name: "Paris"}) == {name: "Paris"}  # a lookup key, not a credential
 
 
 def test_a_secret_argument_is_redacted_in_the_record():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, TypeVar, overload
 
-from tracediff.capture.names import site_name
+from tracediff.capture.names import first_paragraph, site_name
 from tracediff.capture.prompts import Prompt, calling_frame, function_form, value_form
 from tracediff.capture.sites import Site, traced
 from tracediff.errors import ParameterError, UsageError
@@ -68,7 +68,8 @@ def trainable_prompt(
     the trainable text, its slot expressions stay the function's own (LLM-AutoDiff, arXiv 2501.16673, section 3: a
     prompt is a parameter). A function without arguments may return any string.
 
-    ``role`` says what the text is for, ``instruction`` guides the critic, ``frozen`` parts survive every proposal.
+    ``role`` (by default the docstring's first paragraph) says what the text is for, ``instruction`` guides the critic,
+    ``frozen`` parts survive every proposal.
 
     >>> greet = trainable_prompt("Hello {who}.", name="doc.greet")
     >>> greet(who="you")
@@ -166,11 +167,3 @@ def functional_node_of(
         described = first_paragraph(method)
     setattr(target, "__call__", traced(method, Site(site, kind, described, method)))  # noqa: B010  # mypy: a method
     return target
-
-
-def first_paragraph(target: Any) -> str:
-    """Return the first paragraph of a docstring on one line; empty where there is none of its own."""
-    own = target.__dict__.get("__doc__") if inspect.isclass(target) else getattr(target, "__doc__", None)
-    if not isinstance(own, str):
-        return ""
-    return " ".join(inspect.cleandoc(own).split("\n\n")[0].split())

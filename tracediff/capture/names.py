@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,8 +43,14 @@ def site_name(function: Any) -> str:
     module = getattr(function, "__module__", None) or "__main__"
     if module in _MAIN:
         if namespace is None:
-            import sys
-
             namespace = vars(sys.modules.get("__main__"))
         module = module_name({**namespace, "__name__": module})
     return f"{module}.{function.__qualname__}"
+
+
+def first_paragraph(target: Any) -> str:
+    """Return the first paragraph of a docstring on one line; empty where there is none of its own."""
+    own = target.__dict__.get("__doc__") if inspect.isclass(target) else getattr(target, "__doc__", None)
+    if not isinstance(own, str):
+        return ""
+    return " ".join(inspect.cleandoc(own).split("\n\n")[0].split())

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from tracediff.capture import source
 from tracediff.capture.context import current_text
-from tracediff.capture.names import module_name
+from tracediff.capture.names import first_paragraph, module_name
 from tracediff.capture.recorder import begin, is_idle, note_lost_context
 from tracediff.capture.sites import Binder
 from tracediff.capture.template import Template, Unreadable, read_template
@@ -184,6 +184,7 @@ def function_form(function: FunctionType, name: str, options: Options) -> Callab
     """Return the decorated prompt function. Raises ParameterError when its text can't be a parameter."""
     code = function.__code__
     template = _template(function)
+    options = {**options, "role": options.get("role") or first_paragraph(function)}
     parameter = Parameter(
         name,
         "" if template is None else template.text,

@@ -268,6 +268,8 @@ class Call:
 
     def _end(self, output: object, error: BaseException | None, attributes: Mapping[str, Any] | None) -> None:
         run = self.recording._run
+        if run.open_calls.pop(self.id, None) is None:
+            return  # ended by another thread, or by the end of the run
         if attributes:
             self.attributes = {**(self.attributes or {}), **attributes}
         if self.yields is not None:
@@ -285,7 +287,6 @@ class Call:
         self.emitted = None
         self.end_ns = time_ns()
         self.ended = run.next()
-        run.open_calls.pop(self.id, None)
         self.recording._add(self)
         if self.span is not None:
             spans.finish(self)

@@ -90,6 +90,34 @@ _SECRET_WORDS = frozenset(
     {"secret", "secrets", "password", "passwd", "passphrase", "pwd", "apikey", "credential", "credentials"}
 )
 _SECRET_ENDS = frozenset({"key", "token", "authorization"})
+_CREDENTIAL_WORDS = frozenset(
+    {
+        "api",
+        "access",
+        "auth",
+        "oauth",
+        "bearer",
+        "refresh",
+        "session",
+        "private",
+        "signing",
+        "encryption",
+        "client",
+        "service",
+        "account",
+        "subscription",
+        "csrf",
+        "jwt",
+        "openai",
+        "anthropic",
+        "azure",
+        "aws",
+        "github",
+        "hf",
+        "license",
+    }
+)
+"""Beside ``key`` or ``token`` they leave no doubt, unlike in ``answer_key`` or ``next_token``."""
 
 
 @lru_cache(maxsize=4096)
@@ -101,14 +129,14 @@ def _secrecy(name: str) -> int:
     if not _SECRET_WORDS.isdisjoint(words):
         return 2
     if words[-1] in _SECRET_ENDS:
-        return 2 if len(words) > 1 or words[0] == "authorization" else 1
+        return 2 if words[-1] == "authorization" or not _CREDENTIAL_WORDS.isdisjoint(words) else 1
     return 0
 
 
 def is_secret(name: str, value: object) -> bool:
     """True when a field of this name with this value is redacted: named like key, token, secret, password.
 
-    A field that is only called ``key`` or ``token`` is redacted unless its value reads as a word or as a sentence.
+    A field whose name leaves a doubt (``key``, ``answer_key``) is redacted unless its value reads as words.
     """
     kind = type(value)
     if kind is not str and kind is not bytes and kind is not bytearray:

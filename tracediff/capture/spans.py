@@ -99,9 +99,8 @@ def finish(call: Call) -> None:
     try:
         if span.is_recording():
             is_bare = not (call.attributes or call.refs or call.parameter or call.error or call.kind in _OPERATIONS)
-            if is_bare and not _wants_content(call):
+            if is_bare and not _wants_content(call):  # its site is the span's name
                 span.set_attribute(keys.RUN_ID, call.recording.run_id)
-                span.set_attribute(keys.SITE, call.name)
                 span.set_attribute(keys.KIND, call.kind)
             else:
                 _describe(span, call.record(), _contexts(call.recording))

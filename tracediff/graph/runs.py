@@ -53,6 +53,9 @@ class Run:
         run.scores = tuple(Judgement(name, score) for name, score in file.scores)
         return run
 
+    def __repr__(self) -> str:
+        return f"<Run {self.run_id[:8]} sample={self.sample_id!r} records={len(self.records)}>"
+
     @property
     def records(self) -> tuple[SpanRecord, ...]:
         """The traced calls, in order of end."""
