@@ -68,6 +68,8 @@ def is_shared(obj: object) -> bool:
         return len(obj) <= 1  # type: ignore[arg-type]
     if kind is int:
         return -5 <= obj <= 256  # type: ignore[operator]
+    if kind is dict or kind is list or kind is float:
+        return False
     if kind is tuple or kind is frozenset:
         return not obj
     return kind is bool or obj is None or obj is ... or obj is NotImplemented or issubclass(kind, _SHARED_TYPES)

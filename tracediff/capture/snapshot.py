@@ -27,6 +27,8 @@ class Caps(NamedTuple):
 
 CAPS = Caps()
 _DIGESTED_ITEMS = 100_000
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+_SECRET_KINDS = frozenset({str, bytes, bytearray})
 
 Entry = tuple[object, str, str, int]
 """(the object, held so that its id is not reused; id of its latest producer; path in its output; producers)."""
@@ -112,29 +114,42 @@ class Walk:
             stack[-1].add(stack[-1].key, value)
 
     def _advance(self, frame: _Frame, active: set[int], depth: int) -> _Frame | None:
-        """Take items of ``frame`` until one needs a frame of its own; None when it is complete or cut."""
-        is_keyed = frame.parts.is_keyed
+        """Take items of ``frame`` until one needs a frame of its own; None when it is complete or cut.
+
+        The inner loop of every snapshot: what an atom needs is done here, without calls.
+        """
+        is_keyed, pairs, keys, items = frame.parts.is_keyed, frame.pairs, frame.keys, frame.items
+        table, refs, room = self.table, self.refs, self.caps.leaf_chars
         while self.leaves > 0:
             try:
-                key, item = next(frame.pairs)
+                key, item = next(pairs)
             except StopIteration:
                 return None
             kind = type(item)
             if is_keyed:
-                key = key_value(key, len(frame.keys))
-                if type(key) is str and is_secret(key, item):
+                key = key_value(key, len(keys)) if type(key) is not str else key
+                if kind in _SECRET_KINDS and type(key) is str and is_secret(key, item):
                     self._see(item, frame.at(key))
-                    frame.add(key, REDACTED)
+                    keys.append(key)
+                    items.append(REDACTED)
                     continue
-            if kind is bool or item is None:
+            if kind in _ATOMS and (kind is not str or len(item) <= room):  # type: ignore[arg-type]
                 self.leaves -= 1
-                frame.add(key, item)  # type: ignore[arg-type]
+                if refs is not None:
+                    entry = table.get(id(item))
+                    if entry is not None and not is_shared(item):
+                        refs.append(Ref(frame.at(key), entry[1], entry[2], entry[3]))
+                elif self.record is not None and not is_shared(item):
+                    enter(table, item, self.record, frame.at(key))
+                keys.append(key)
+                items.append(item if kind is not str else self._text(item))  # type: ignore[arg-type]
                 continue
             opened = self._open(item, frame.at(key), active, depth)
             if type(opened) is _Frame:
                 frame.key = key
                 return opened
-            frame.add(key, opened)  # type: ignore[arg-type]
+            keys.append(key)
+            items.append(opened)  # type: ignore[arg-type]
         return None
 
     def _open(self, obj: object, path: str, active: set[int] | frozenset[int], depth: int) -> _Frame | Value:
