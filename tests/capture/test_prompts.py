@@ -80,7 +80,7 @@ def test_templates_are_known_before_any_call():
     parameters = known()
     assert parameters[here("task")].text == "You count objects."
     given = parameters["test.answer"]
-    assert given.text == "Context: {joined}\nQuestion: {question}" or given.variables == ("slot_1", "question")
+    assert given.text == "Context: {joined}\nQuestion: {question}"
     assert (given.role, given.instruction, given.frozen, given.max_chars) == ("asks", "be kind", ("Question:",), 90)
     assert parameters["test.system"].variables == ("who",)
     assert parameters[here("Agent.persona")].variables[0] == "name"
@@ -99,7 +99,7 @@ def test_every_form_returns_what_it_returns_undecorated():
 def test_a_candidate_text_is_rendered_with_the_functions_own_slots():
     text = known()[here("formats")].text
     variables = known()[here("formats")].variables
-    assert "{{literal}}" in text or "{literal}" in text
+    assert text == "{{literal}} {a} {b} {x} tail {a_2} {c} {n} {a_2}"
     swapped = "|".join("{" + name + "}" for name in variables)
     with using({here("formats"): swapped}):
         assert formats("hey") == "   'hey'|003|HEY|hey|   x|5"
@@ -225,7 +225,7 @@ def test_without_source_a_function_with_arguments_is_refused_and_one_without_is_
     namespace: dict = {}
     exec('def p(q):\n    return f"{q}"\ndef w():\n    return "a" + "b"', namespace)
     with pytest.raises(ParameterError, match="source can't be read"):
-        trainable_prompt(namespace["p"], name="x") if False else trainable_prompt(name="test.exec")(namespace["p"])
+        trainable_prompt(name="test.exec")(namespace["p"])
     whole = trainable_prompt(name="test.whole")(namespace["w"])
     assert "test.whole" not in known()
     assert whole() == "ab"

@@ -7,6 +7,7 @@ stay the function's own: they are evaluated by the same function, compiled with 
 from __future__ import annotations
 
 import ast
+import builtins
 import copy
 import re
 import string
@@ -165,8 +166,14 @@ class _Reader:
                 return name
             case ast.Attribute(attr=name):
                 return name
-        mentioned = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)} & set(self.parameters)
-        return mentioned.pop() if len(mentioned) == 1 else ""
+        named = [inner for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+        own = {inner.id for inner in named if not isinstance(inner.ctx, ast.Load)}  # of comprehensions
+        called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
+        read = {inner.id for inner in named if id(inner) not in called} - own - {"self", "cls"}
+        for mentioned in (read.intersection(self.parameters), read.difference(dir(builtins))):
+            if mentioned:
+                return mentioned.pop() if len(mentioned) == 1 else ""
+        return ""
 
     def _field_hint(self, field: str, call: ast.Call) -> str:
         first, *rest = re.findall(r"\w+", re.split(r"[!:}]", field)[0]) or [""]
