@@ -17,17 +17,28 @@ from tracediff.capture.records import Ref, SpanRecord
 from tracediff.graph import build
 from tracediff.graph.calls import leaves
 
-_COMMON = "the of and to in is that it was for on are with as at be this from have or by one had not but what all".split()
 _SYLLABLES = "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu bra cle dri flo gru pla ste tri".split()
 
 
+def _vocabulary(size: int) -> tuple[list[str], list[float]]:
+    """Return words and their cumulated shares: the k-th most common word stands with a share of 1/k, as in prose."""
+    rng = random.Random(1)
+    found: dict[str, None] = {}
+    while len(found) < size:
+        found["".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4)))] = None
+    total, shares = 0.0, []
+    for rank in range(1, size + 1):
+        total += 1 / rank
+        shares.append(total)
+    return list(found), shares
+
+
+_WORDS, _SHARES = _vocabulary(8000)
+
+
 def words(rng: random.Random, count: int) -> str:
-    """Return prose of made-up and common words."""
-    found = []
-    for _ in range(count):
-        common = rng.random() < 0.5
-        found.append(rng.choice(_COMMON) if common else "".join(rng.choices(_SYLLABLES, k=rng.randint(2, 4))))
-    return " ".join(found).capitalize() + "."
+    """Return made-up prose in which words are as common and as rare as in real prose."""
+    return " ".join(rng.choices(_WORDS, cum_weights=_SHARES, k=count)).capitalize() + "."
 
 
 class _Maker:

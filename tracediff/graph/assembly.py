@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
@@ -84,7 +85,7 @@ class _Assembly:
         nodes = [self._node(call) for call in self.calls]
         edges = self._edges(nodes, links)
         out, more = self._output(nodes, output, final)
-        if out is not nodes[-1] and out.kind == "output" and out.id not in {node.id for node in nodes}:
+        if out.id not in {node.id for node in nodes}:
             nodes.append(out)
             edges += more
         ranked = _topological(nodes, edges)
@@ -104,6 +105,16 @@ class _Assembly:
     # -- the run, replayed ---------------------------------------------------------------------------------------
 
     def _replay(self) -> None:
+        """Replay with the cycle collector paused: inference makes no cycles, and many long-lived numbers."""
+        is_collecting = gc.isenabled()
+        gc.disable()
+        try:
+            self._events()
+        finally:
+            if is_collecting:
+                gc.enable()
+
+    def _events(self) -> None:
         """Go through the run in order of sequence numbers: inputs are explained by what was known at their start."""
         events: list[tuple[int, int, int, int]] = []
         for call in self.calls:
@@ -167,31 +178,28 @@ class _Assembly:
 
     def _inside(self, call: Call) -> list[Finding]:
         """Return the edges into a container with text of its own: unconsumed outputs inside, explained inputs."""
-        members = [
-            other.position
-            for other in self.calls[call.position + 1 :]
-            if is_inside(self.calls, other.position, call.position)
-        ]
+        members = self._members(call)
         consumed = {item.source for member in members for item in self.found.get(member, [])}
         findings = list(self.inputs[call.position].findings)
         for member in members:
             other = self.calls[member]
             if member in consumed or other.is_passing or (other.children and not other.is_own):
                 continue
-            if any(self.calls[up].is_own for up in self._between(member, call.position)):
-                continue
             label = f"{other.record.name}#{other.index}"
             detail = f"{label} ran inside, nothing inside used its output, and the return has text of its own"
             findings.append(Finding(member, other.record.name, "inside", confidence("inside", "only"), detail))
         return findings
 
-    def _between(self, member: int, container: int) -> list[int]:
-        found = []
-        at = self.calls[member].parent
-        while at is not None and at != container:
-            found.append(at)
-            at = self.calls[at].parent
-        return found
+    def _members(self, call: Call) -> list[int]:
+        """Return the calls inside a container, in order; what is inside one with text of its own is that one's."""
+        found: list[int] = []
+        stack = list(call.children)
+        while stack:
+            member = stack.pop()
+            found.append(member)
+            if not (self.calls[member].children and self.calls[member].is_own):
+                stack += self.calls[member].children
+        return sorted(found)
 
     # -- nodes and edges -----------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ def _stretches(sources: Sources, numbers: list[int]) -> list[tuple[int, int, lis
         places: list[int] = []
         for place in seeds:
             start, end = _extend(numbers, hit, stream, place)
-            if not _is_from(sources.at(place), sources, place - hit + start, end - start):
+            if end == start or not _is_from(sources.at(place), sources, place - hit + start, end - start):
                 continue
             if best is None or end - start > best[1] - best[0]:
                 best, places = (start, end), [place - hit + start]
@@ -96,6 +96,8 @@ def _is_from(source: Source, sources: Sources, place: int, length: int) -> bool:
 def _extend(numbers: list[int], position: int, stream: list[int], place: int) -> tuple[int, int]:
     """Return the maximal stretch around a seed that both sequences share."""
     limit = len(numbers)
+    if numbers[position : position + SHINGLE] != stream[place : place + SHINGLE]:
+        return position, position
     i, j = position + SHINGLE, place + SHINGLE
     while i < limit and numbers[i : i + _STRIDE] == stream[j : j + _STRIDE]:
         i += _STRIDE

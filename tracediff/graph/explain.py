@@ -17,6 +17,8 @@ from tracediff.graph.words import Spans, Vocabulary, spans, unescaped
 from tracediff.parameters import split
 
 _SHOWN = 60
+_RECENT = 64
+"""How many equal values are looked through for the one referred to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,9 @@ class Explainer:
         known = self.sources.whole.get(text) if text is not None else None
         if known is None or not known.holders:
             return None
-        inside = [holder for holder in known.holders if is_inside(self.calls, holder.call, position)]
-        return (inside or known.holders)[-1].call
+        recent = known.holders[-_RECENT:]
+        inside = next((item for item in reversed(recent) if is_inside(self.calls, item.call, position)), recent[-1])
+        return inside.call
 
     # -- leaves --------------------------------------------------------------------------------------------------
 
@@ -298,7 +301,7 @@ class Explainer:
         if slot.is_all and whole:
             named = self._positions.get(ref.source, -1) if ref is not None else -1
             beside = argument.places.get(_parent(path), []) if "." in path else []
-            for piece in reversed(whole):
+            for piece in reversed(whole[-_RECENT:]):
                 call = piece.holder.call
                 if (call == named and call not in used) or (call in beside and last_key(piece.holder.path) == last_key(path)):
                     return piece, "new", []
@@ -306,7 +309,8 @@ class Explainer:
             piece = next((item for item in reversed(pieces) if item.holder.call not in used), None)
             if piece is None:
                 continue
-            calls = list(dict.fromkeys(item.holder.call for item in pieces if item.holder.call != piece.holder.call))
+            recent = dict.fromkeys(item.holder.call for item in pieces[-8:])
+            calls = [call for call in recent if call != piece.holder.call]
             if not piece.is_whole:
                 if slot.is_key or not slot.is_apart:
                     return None, "", []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -68,18 +69,17 @@ def applied(links: Iterable[Link], calls: list[Call]) -> list[tuple[int, int, Li
         source, target = _site(item.source, names), _site(item.target, names)
         if source is None or target is None:
             continue
+        ended = sorted((call for call in calls if call.record.name == source), key=_end)
         for call in calls:
-            if call.record.name != target:
-                continue
-            earlier = [
-                other
-                for other in calls
-                if other.record.name == source and other.record.end <= call.record.start and other is not call
-            ]
-            if earlier:
-                nearest = max(earlier, key=lambda other: (other.record.end, other.position))
-                found.append((nearest.position, call.position, item))
+            if call.record.name == target:
+                earlier = bisect_right(ended, call.record.start, key=_end)
+                if earlier:
+                    found.append((ended[earlier - 1].position, call.position, item))
     return found
+
+
+def _end(call: Call) -> int:
+    return call.record.end
 
 
 def _site(name: str, names: list[str]) -> str | None:

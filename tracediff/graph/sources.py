@@ -92,10 +92,10 @@ class Sources:
         self._parts: dict[tuple[int, ...], list[Piece]] = {}
         self._unsplit: list[tuple[Source, Holder]] = []
         self._firsts: set[int] = set()
-        self._index: dict[tuple[int, ...], int] = {}
-        self._outside: dict[tuple[int, ...], int] = {}
+        self._index: dict[int, int] = {}
+        self._outside: dict[int, int] = {}
         """Shingles at anchor words of texts from outside: they only have to be found again where they are long."""
-        self._more: dict[tuple[int, ...], list[int]] = {}
+        self._more: dict[int, list[int]] = {}
         self.stream: list[int] = []
         self._starts: list[int] = []
         self._indexed: list[Source] = []
@@ -139,7 +139,7 @@ class Sources:
         last = len(numbers) - SHINGLE
         for i in _anchors(numbers):
             if i <= last:
-                outside[tuple(numbers[i : i + SHINGLE])] = start + i
+                outside[hash(tuple(numbers[i : i + SHINGLE]))] = start + i
 
     def _put(self, source: Source, numbers: list[int]) -> None:
         source.start = len(self.stream)
@@ -150,10 +150,10 @@ class Sources:
 
     def _index_all(self, start: int, numbers: list[int]) -> None:
         self.words.count(numbers)
-        shingles = list(zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False))
+        shingles = _shingles(numbers)
         places = range(start, start + len(shingles))
         known = list(map(self._index.setdefault, shingles, places))
-        if known != list(places):
+        if known[0] != start or known[-1] != places[-1] or known != list(places):
             more = self._more
             for shingle, first, place in zip(shingles, known, places, strict=True):
                 if first != place:
@@ -164,20 +164,19 @@ class Sources:
 
     def seeds(self, numbers: list[int]) -> list[tuple[int, list[int]]]:
         """Return (position, places in the stream where its next four words stand), where there are any."""
-        hits = list(map(self._index.get, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False)))
-        found: dict[int, list[int]] = {}
-        more = self._more
-        for i, hit in enumerate(hits):
-            if hit is not None:
-                others = more.get(tuple(numbers[i : i + SHINGLE])) if more else None
-                found[i] = [hit, *others] if others else [hit]
-        outside = self._outside
-        if outside:
-            for i in _anchors(numbers):
-                hit = outside.get(tuple(numbers[i : i + SHINGLE]))
-                if hit is not None:
-                    found.setdefault(i, []).append(hit)
-        return sorted(found.items())
+        shingles = _shingles(numbers)
+        index, outside, more = self._index, self._outside, self._more
+        positions = [i for i, shingle in enumerate(shingles) if shingle in index or shingle in outside]
+        found: list[tuple[int, list[int]]] = []
+        for i in positions:
+            shingle = shingles[i]
+            places = [index[shingle]] if shingle in index else []
+            if shingle in more:
+                places += more[shingle]
+            if shingle in outside:
+                places.append(outside[shingle])
+            found.append((i, places))
+        return found
 
     def at(self, place: int) -> Source:
         """Return the source that a place of the stream belongs to."""
@@ -199,6 +198,11 @@ class Sources:
                     self._parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
         self._unsplit.clear()
         return self._firsts
+
+
+def _shingles(numbers: list[int]) -> list[int]:
+    """Return the hash of each four words in a row; whoever finds one compares the words."""
+    return list(map(hash, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False)))
 
 
 def _anchors(numbers: list[int]) -> list[int]:
