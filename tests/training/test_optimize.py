@@ -303,6 +303,7 @@ def test_the_journal_holds_the_run(world, train_it, tmp_path):
     engines = [event for event in events if event.kind == "engine"]
     assert len(engines) == result.calls["backward"] + result.calls["optimizer"]
     assert len({(event.request, event.occurrence) for event in engines}) == len(engines)
+    assert sorted(event.body["request"] for event in engines) == sorted(request.user for request in world.requests)
     scores = [(event.candidate, event.sample) for event in events if event.kind == "score"]
     assert len(scores) == len(set(scores)) == len(world.runs)
     calls = [event for event in events if event.kind == "call"]
@@ -429,6 +430,14 @@ def test_a_program_error_is_feedback_not_an_excuse(world, train_it):
     assert result.start_val.mean == 0.0
     assert len(result.start_val.errors) == 16
     assert result.val.mean == 1.0
+
+
+def test_a_program_whose_model_calls_are_not_seen_is_told_what_to_do(world, train_it):
+    def program(question):
+        return f"{len(world.prompt('app.task'))}"
+
+    with pytest.raises(UsageError, match=r"no model call was recorded.*tracediff\.instrument\(\)"):
+        train_it(program)
 
 
 def test_a_program_without_prompts_is_told_what_to_do(world, train_it):

@@ -15,7 +15,6 @@ from tracediff.capture.values import Cut, Obj
 from tracediff.engine import Engine
 from tracediff.errors import EngineUnavailable, UsageError
 from tracediff.graph.graph import ParameterGraph
-from tracediff.graph.model import Node
 from tracediff.optim.base import Evidence, Example
 from tracediff.optim.peers import peers_of
 from tracediff.parameters import Parameter
@@ -57,6 +56,11 @@ def evidence_from_gradients(
         raise EngineUnavailable(f"the critic answered for no failing sample, first {sample!r}: {reason}")
     blamed = [name for name, found in gradients.parameters.items() if any(not g.is_note for g in found)]
     targets = tuple(name for name, p in parameters.items() if p.trainable and name in blamed)
+    if not targets and not any(node.kind == "llm" for graph in graphs for node in graph.nodes):
+        raise UsageError(
+            "no feedback reaches a prompt, and no model call was recorded in these runs. Call tracediff.instrument() "
+            'before the program runs, or mark what calls the model with @tracediff.functional_node(kind="llm")'
+        )
     return Evidence(parameters, targets, gradients=gradients.parameters, peers=peers_of(graphs)), gradients
 
 
@@ -104,20 +108,24 @@ def _node_scores(
     """Return, for each run, node label -> the score of its output by the loss on its site (eq. 1)."""
     found: list[dict[str, Score]] = [{} for _ in runs]
     for site, metric in losses.items():
-        hits = 0
         for (sample, _), graph, scores in zip(runs, graphs, found, strict=True):
             for node in graph.nodes:
-                if _is_at(node, site) and node.error is None:
+                if _is_at(node.name, site) and node.error is None:
                     scores[node.label] = measure(metric, _plain(node.output), sample)
-                    hits += 1
-        if not hits:
-            sites = dict.fromkeys(node.name for graph in graphs for node in graph.nodes)
-            raise UsageError(f"losses: no node is named {site!r} in the runs of the batch. Sites: {', '.join(sites)}")
     return found
 
 
-def _is_at(node: Node, site: str) -> bool:
-    return node.name == site or node.name.endswith(f".{site}")
+def check_losses(losses: NodeMetrics, results: Sequence[SampleResult]) -> None:
+    """Raise UsageError for a loss on a site that was called in none of these runs."""
+    records = (record for result in results if result.run is not None for record in result.run.records)
+    sites = list(dict.fromkeys(record.name for record in records))
+    for site in losses:
+        if not any(_is_at(name, site) for name in sites):
+            raise UsageError(f"losses: no node is named {site!r}. The program's sites: {', '.join(sites)}")
+
+
+def _is_at(name: str, site: str) -> bool:
+    return name == site or name.endswith(f".{site}")
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tracediff.autodiff.payload import text_of
 from tracediff.engine import Engine, EngineReply, EngineRequest
 from tracediff.training.budget import Cost, Ledger, Purpose
 from tracediff.training.candidates import Trained
@@ -16,6 +17,10 @@ from tracediff.training.journal import Event, Journal
 from tracediff.training.metrics import Metric
 from tracediff.training.samples import Sample, canonical
 from tracediff.training.usage import call_cost, model_calls
+
+
+MAX_SHOWN_CHARS = 2_000
+"""Of an output that is written into an event, for people to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class Scorer:
             "score": result.score and result.score.value,
             "loss": result.loss and result.loss.value,
             "feedback": (result.loss and result.loss.feedback) or (result.score and result.score.feedback) or "",
+            "prediction": text_of(execution.run.output, MAX_SHOWN_CHARS),
             "fault": result.fault,
             "message": result.message,
             "calls": result.cost.calls,
@@ -140,6 +146,7 @@ def _call_events(execution: Execution, candidate: Trained, sample: str, purpose:
             "site": record.name,
             "input_tokens": cost.input_tokens,
             "output_tokens": cost.output_tokens,
+            "output": text_of(record.output, MAX_SHOWN_CHARS),
             "error": record.error,
         }
         events.append(Event("call", body, candidate.hash, sample, request, seen.get(request, 0)))
@@ -172,6 +179,7 @@ class MeteredEngine:
         body = {
             "purpose": request.purpose,
             "attempt": request.attempt,
+            "request": request.user,
             "text": reply.text,
             "input_tokens": reply.input_tokens,
             "output_tokens": reply.output_tokens,

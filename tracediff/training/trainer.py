@@ -13,7 +13,7 @@ from tracediff.optim.base import Evidence, Optimizer, Outcome, Proposal
 from tracediff.training.budget import BudgetReached, Cost, Ledger
 from tracediff.training.candidates import Parameters, Trained
 from tracediff.training.evaluation import MAX_EXCLUDED, Evaluation, SampleResult, raise_excluded
-from tracediff.training.evidence import Critic, evidence_from_examples, evidence_from_gradients
+from tracediff.training.evidence import Critic, check_losses, evidence_from_examples, evidence_from_gradients
 from tracediff.training.journal import Event, Journal
 from tracediff.training.progress import Progress, ProgressEvent, ProgressKind
 from tracediff.training.result import Attempt, Result, StopReason, Trial
@@ -93,6 +93,7 @@ class Trainer:
         start_test: Evaluation | None = None
         try:
             start_val = self._score_start(parts.val)
+            check_losses(parts.critic.losses, start_val.results)
             parts.parameters.check(parts.program)
             self._keep()
             start_test = self._score_test()
