@@ -38,7 +38,7 @@ def test_figures_have_the_shape_of_the_json_and_improve():
 
 
 def test_the_same_seed_gives_the_same_requests_and_prompts_with_sixteen_in_flight():
-    (first, one), (second, two) = (run(1, max_steps=2, sizes=(12, 8, 4)) for _ in range(2))
+    (first, one), (second, two) = (run(1, seed=3, max_steps=2, sizes=(12, 8, 4)) for _ in range(2))
     assert first.result.best == second.result.best != first.result.start
     assert sorted(json.dumps(e.body) for e in one) == sorted(json.dumps(e.body) for e in two)
     for role in ("critic", "optimizer"):
