@@ -18,7 +18,6 @@ from tracediff.training.metrics import Metric
 from tracediff.training.samples import Sample, canonical
 from tracediff.training.usage import call_cost, model_calls
 
-
 MAX_SHOWN_CHARS = 2_000
 """Of an output that is written into an event, for people to read."""
 
