@@ -8,17 +8,16 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-FLOOR = {"errors": 0, "attributes": 0, "parameters": 0, "scores": 0, "engine": 0}
+FLOOR = {"errors": 0, "attributes": 0, "parameters": 0, "scores": 0, "engine": 0, "store": 0}
 ORDER = ["capture", "discover", "graph", "autodiff", "optim", "training", "report", "cli"]
 ROOMS = {**FLOOR, **{room: level for level, room in enumerate(ORDER, 1)}}
 # Beside the stream of data: what they may import is said here.
 ASIDE = {
-    "store": {"errors", "parameters", "capture"},
     "simulate": {"simulate"},
     "testing": {*FLOOR, "capture", "graph", "autodiff"},
-    "demo": {*ROOMS, "simulate", "store"},
+    "demo": {*ROOMS, "simulate"},
 }
-EXTRA = {"training": {"store"}, "report": {"store"}, "cli": {"store", "simulate", "demo", ""}, "": {*ROOMS, "store"}}
+EXTRA = {"cli": {"simulate", "demo", ""}, "": set(ROOMS)}
 
 
 def modules():

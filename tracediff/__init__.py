@@ -7,6 +7,7 @@ the prompts. What runs in production (decorators, context, clients) is loaded he
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from tracediff.capture import (
@@ -112,3 +113,12 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _activate_from_environment() -> None:
+    """Make the prompts file that TRACEDIFF_PROMPTS names the process default; raise DataError if it can't be read."""
+    if path := os.environ.get("TRACEDIFF_PROMPTS"):
+        activate(importlib.import_module("tracediff.store").load(path))
+
+
+_activate_from_environment()

@@ -53,25 +53,30 @@ class TrainedText(str):
     Candidates may hold it in place of a plain str. It never reaches the program: what is read from it is plain.
     """
 
-    __slots__ = ("code_hash", "code_text", "is_strict", "origin")
+    __slots__ = ("_judged", "code_hash", "code_text", "is_strict", "origin")
 
     code_text: str
     code_hash: str
     origin: str
     is_strict: bool
+    _judged: str
+    """The code's text that was seen to differ, so that the difference is shown once."""
 
     @classmethod
     def of(cls, text: str, code_text: str, code_hash: str, *, origin: str = "", is_strict: bool = False) -> TrainedText:
         """Return ``text`` as trained from ``code_text`` (of hash ``code_hash``), read from ``origin``."""
         made = cls(text)
         made.code_text, made.code_hash, made.origin, made.is_strict = code_text, code_hash, origin, is_strict
+        made._judged = ""
         return made
 
     def for_code(self, name: str, code_text: str) -> str | None:
         """Return the plain text for a parameter whose code says ``code_text``; None when the code has changed since.
 
-        Then it warns with the difference, or raises PromptsMismatch when strict.
+        Then it warns with the difference, once, or raises PromptsMismatch when strict.
         """
+        if self._judged == code_text and not self.is_strict:
+            return None
         if self.code_hash == text_hash(code_text):
             return str(self)
         difference = "\n".join(
@@ -85,7 +90,8 @@ class TrainedText(str):
         )
         if self.is_strict:
             raise PromptsMismatch(message)
-        warnings.warn(message + " The code's text is kept.", stacklevel=3)
+        self._judged = code_text
+        warnings.warn(message + " The code's text is kept.", stacklevel=4)
         return None
 
 

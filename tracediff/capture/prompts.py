@@ -17,7 +17,7 @@ from tracediff.capture.recorder import begin, is_idle, note_lost_context
 from tracediff.capture.sites import Binder
 from tracediff.capture.template import Template, Unreadable, read_template
 from tracediff.errors import ParameterError
-from tracediff.parameters import Parameter, render, slots
+from tracediff.parameters import Parameter, TrainedText, render, slots
 
 Options: TypeAlias = Mapping[str, Any]
 """Fields of Parameter that the user gave: role, instruction, trainable, frozen, max_chars."""
@@ -108,7 +108,7 @@ class Prompt:
     @property
     def text(self) -> str:
         """The template that a call would use now: the active candidate's, else the code's."""
-        text = current_text(self._declared.parameter.name)
+        text = _replacement(self._declared)
         return self._declared.parameter.text if text is None else text
 
     def __call__(self, **values: object) -> str:
@@ -117,7 +117,7 @@ class Prompt:
         parameter = declared.parameter
         self._check(values)
         note_lost_context(parameter.name)
-        replaced = current_text(parameter.name)
+        replaced = _replacement(declared)
         text = parameter.text if replaced is None else replaced
         call = None
         if not is_idle():
@@ -238,6 +238,17 @@ def _refusal(function: FunctionType, reason: str, line: int) -> ParameterError:
     )
 
 
+def _replacement(declared: Declared) -> str | None:
+    """Return the active candidate's text for a parameter whose code's text is known; None for the code's own.
+
+    A text from a prompts file replaces only the code's text that it was trained from.
+    """
+    text = current_text(declared.parameter.name)
+    if isinstance(text, TrainedText):
+        return text.for_code(declared.parameter.name, declared.parameter.text)
+    return text
+
+
 def _whole_text(function: FunctionType, declared: Declared) -> Callable[..., Any]:
     """Return the wrapper of a function whose whole return is the parameter."""
     bind = Binder(function)
@@ -246,16 +257,17 @@ def _whole_text(function: FunctionType, declared: Declared) -> Callable[..., Any
     @functools.wraps(function)
     def prompt(*args: Any, **kwargs: Any) -> Any:
         note_lost_context(name)
-        replaced = current_text(name)
         call = None if is_idle() else begin(name, "prompt", bind(args, kwargs), description=declared.parameter.role)
         if call is None:
             text = function(*args, **kwargs)
             _learn(function, declared, text)
+            replaced = _replacement(declared)
             return text if replaced is None or replaced == text else replaced
         try:
             with call.active():
                 text = function(*args, **kwargs)
             _learn(function, declared, text)
+            replaced = _replacement(declared)
         except BaseException as error:
             call.end(error=error)
             raise
@@ -292,7 +304,7 @@ def _templated(function: FunctionType, declared: Declared, template: Template) -
     @functools.wraps(function)
     def prompt(*args: Any, **kwargs: Any) -> Any:
         note_lost_context(name)
-        replaced = current_text(name)
+        replaced = _replacement(declared)
         call = None
         if not is_idle():
             used = declared.parameter if replaced is None else declared.with_text(replaced)
