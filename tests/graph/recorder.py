@@ -7,9 +7,12 @@ import itertools
 import threading
 from contextvars import ContextVar
 
+from tracediff import functional_node
 from tracediff.attributes import YIELDS
+from tracediff.capture.recorder import begin
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.values import Obj, Placeholder
+from tracediff.graph.runs import record
 from tracediff.parameters import Parameter, render, slots
 
 _parent: ContextVar[str | None] = ContextVar("parent", default=None)
@@ -113,3 +116,39 @@ class HandRecorder:
         with self._lock:
             end = next(self._sequence)
             self.records.append(SpanRecord(**fields, end=end, end_ns=end, output=snapshot, attributes={YIELDS: yields}))
+
+
+class LiveRecorder:
+    """The same interface over tracediff's own decorators and recorder."""
+
+    def __init__(self):
+        self._block = record()
+        self.run = self._block.__enter__()
+
+    def close(self, output):
+        self.run.set_output(output)
+        self._block.__exit__(None, None, None)
+
+    @property
+    def records(self):
+        return self.run.records
+
+    def call(self, name, kind, inputs, function):
+        names = ", ".join(inputs)
+        space = {"function": function}
+        pairs = ", ".join(f"{key}={key}" for key in inputs)
+        exec(f"def traced({names}):\n    return function({pairs})", space)
+        return functional_node(name=name, kind=kind)(space["traced"])(**inputs)
+
+    def prompt(self, name, text, values):
+        parameter = Parameter(name, text, tuple(slots(text)))
+        call = begin(name, "prompt", values, parameter=parameter)
+        output = render(text, {key: str(value) for key, value in values.items()})
+        call.end(output)
+        return output
+
+    def stream(self, name, kind, inputs, items):
+        def traced(text):
+            yield from items
+
+        return functional_node(name=name, kind=kind)(traced)(**inputs)
