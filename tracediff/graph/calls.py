@@ -87,11 +87,13 @@ def _rank(record: SpanRecord) -> tuple[int, int, str]:
 def _mark_passing(calls: list[Call]) -> None:
     """Mark the calls of every site that, whenever it returned, returned the same argument unchanged."""
     passing: dict[str, set[str]] = {}
+    # A list handed out for the first time was made anew, even if it holds what an argument held.
+    made = {ref.source for call in calls for ref in call.record.refs if ref.producers == 1 and not ref.source_path}
     for call in calls:
         record = call.record
         if record.error is not None:
             continue
-        if record.kind in _SOURCES_ONLY or call.children:
+        if record.kind in _SOURCES_ONLY or call.children or (record.id in made and not isinstance(record.output, str)):
             passing[record.name] = set()
             continue
         names = passing.get(record.name)

@@ -130,33 +130,57 @@ class Explainer:
     def explain(self, call: Call | None, inputs: Mapping[str, Value], refs: Mapping[str, Ref]) -> Explanation:
         """Return where each leaf of ``inputs`` came from; ``call`` is None for the run's final output."""
         result = Explanation()
-        open_refs = dict(refs)
+        open_refs = refs
         for name, value in inputs.items():
             argument = _Argument(call, name, result)
             found = leaves(value, name)
+            around = self._around(argument, open_refs, found) if open_refs else []
             later: list[tuple[str, Scalar, Ref | None]] = []
             for path, leaf in found:
-                ref = open_refs.pop(path, None) if open_refs else None
+                ref = open_refs.get(path) if open_refs else None
+                if isinstance(leaf, bool) or (around and self._in_object(argument, path, leaf, around)):
+                    continue
                 if isinstance(leaf, str) and (len(leaf) > _SHOWN or len(found) == 1):
                     self._leaf(argument, path, leaf, ref)
-                elif not isinstance(leaf, bool):
+                else:
                     later.append((path, leaf, ref))
             for path, leaf, ref in later:  # short values last: what stands beside them tells where they are from
                 self._leaf(argument, path, leaf, ref)
-            for path, ref in list(open_refs.items()):
-                if _is_at(path, name):
-                    del open_refs[path]
-                    if not any(_is_at(other, path) for other, _ in found):  # an opaque object, with nothing to read
-                        self._object(argument, path, ref)
         return result
 
     # -- references ----------------------------------------------------------------------------------------------
 
-    def _object(self, argument: _Argument, path: str, ref: Ref) -> None:
-        source = self.owner(argument.call, ref, None)
-        if source is not None:
-            detail = f"{path} is the very object that {self._label(source)} put out{_at(ref.source_path)}"
-            argument.add(path, source, "identity", "only" if ref.producers == 1 else "latest", detail)
+    def _around(
+        self, argument: _Argument, refs: Mapping[str, Ref], found: list[tuple[str, Scalar]]
+    ) -> list[tuple[str, int]]:
+        """Return (path, source) of the lists and objects that were handed over whole, innermost first."""
+        scalars = {path for path, _ in found}
+        around: list[tuple[str, int]] = []
+        for path, ref in refs.items():
+            if path in scalars or not _is_at(path, argument.name):
+                continue
+            source = self.owner(argument.call, ref, None)
+            if source is None:
+                continue
+            if ref.producers == 1 and any(_is_at(other, path) for other in scalars):
+                around.append((path, source))
+            elif not any(_is_at(other, path) for other in scalars):  # an opaque object, with nothing to read
+                detail = f"{path} is the very object that {self._label(source)} put out{_at(ref.source_path)}"
+                argument.add(path, source, "identity", "only" if ref.producers == 1 else "latest", detail)
+        return sorted(around, key=lambda item: -len(item[0]))
+
+    def _in_object(self, argument: _Argument, path: str, leaf: Scalar, around: list[tuple[str, int]]) -> bool:
+        """Explain a leaf by the object it stands in, if that object's source put it out; the program may have added it."""
+        known = self.sources.whole.get(str(leaf).strip())
+        if known is None:
+            return False
+        for place, source in around:
+            if _is_at(path, place) and any(item.call == source for item in reversed(known.holders[-_RECENT:])):
+                detail = f"{place} is the very object that {self._label(source)} put out, with {_shown(str(leaf))} in it"
+                argument.add(path, source, "identity", "only", detail)
+                argument.used.setdefault(known.text, []).append(source)
+                return True
+        return False
 
     def owner(self, call: Call | None, ref: Ref, text: str | None) -> int | None:
         """Return the call whose own output a reference points at: a structure only handed it through."""
