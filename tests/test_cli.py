@@ -77,6 +77,13 @@ def test_optimize_then_diff_then_eval(samples, env, tmp_path):
     )  # fmt: skip
     assert json.loads(scored.stdout)["mean"] == pytest.approx(outcome["val"])
 
+    told = run("report", tmp_path / "run", "--html", "why.html", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    page = (tmp_path / "why.html").read_text()
+    assert "Simulated" in page
+    assert "Kept" in page
+    assert f"{outcome['val']:.3f}" in page
+
     again = run(*optimize(samples, tmp_path / "run"), cwd=tmp_path, env=env)
     assert again.returncode == 1
     assert str(tmp_path / "run") in again.stderr
@@ -216,7 +223,7 @@ def test_params_lists_what_a_module_declares(tmp_path):
     assert "Count." in done.stdout
 
 
-@pytest.mark.parametrize("name", ["demo", "optimize", "eval", "diff", "graph", "params"])
+@pytest.mark.parametrize("name", ["demo", "optimize", "eval", "diff", "report", "graph", "params"])
 def test_help_shows_an_example(name, tmp_path):
     done = run(name, "--help", cwd=tmp_path)
     assert done.returncode == 0

@@ -107,6 +107,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'tracediff' has no attribute {name!r}")
     value = getattr(importlib.import_module(_LAZY[name]), name)
+    if _LAZY[name] == "tracediff.training":
+        importlib.import_module("tracediff.report.run_report")  # results can then write their report
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""The command line: `tracediff demo | optimize | eval | diff | graph | params`.
+"""The command line: `tracediff demo | optimize | eval | diff | report | graph | params`.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, 3 finished without an improvement, 4 stopped by a budget, 130 interrupted.
 """
@@ -170,6 +170,21 @@ def diff(
         print(json.dumps({name: {"before": before[name], "after": after[name]} for name in after}))
     else:
         print(terminal(unified(before, after)).rstrip() or "no prompt was changed")
+
+
+@app.command()
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="A run folder.")],
+    html: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("report.html"),
+) -> None:
+    """Write one page that shows why each prompt was changed.
+
+    Example: tracediff report runs/1 --html report.html
+    """
+    from tracediff.report.run_report import write
+
+    write(run_dir, html)
+    print(f"wrote {html}")
 
 
 @app.command()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from tracediff.errors import UsageError
 from tracediff.parameters import Parameter
 from tracediff.store import save_prompts
 from tracediff.training.evaluation import Evaluation
 
 StopReason: TypeAlias = Literal["max_steps", "patience", "budget", "nothing_below_threshold", "perfect"]
+
+
+reporters: dict[str, Callable[[str, str | os.PathLike[str]], None]] = {}
+"""Format -> writer of a run folder's report; filled by the report room, which is above this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +90,9 @@ class Result:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the best prompts as a prompts file, which ``tracediff.load`` reads."""
         save_prompts(path, self.best, self.parameters)
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write one HTML page that shows why each prompt was changed. Raises UsageError without a ``run_dir``."""
+        if not self.run_dir:
+            raise UsageError("a report is made from the journal: call optimize(..., run_dir=DIR)")
+        reporters["html"](self.run_dir, path)
