@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -312,12 +313,12 @@ def test_a_program_sees_the_same_and_one_record_is_made(server, client, shape, a
 def test_inputs_are_content_and_settings_are_attributes(server, client, patched):
     server.script(CHAT)
     with record() as run:
-        client.chat.completions.create(**ASK, temperature=0.5, stop="x", n=1, tool_choice="none", extra_body={"top_k": 3})
+        client.chat.completions.create(**ASK, temperature=0.5, stop="x", n=1, tool_choice="none", extra_body={"min_p": 3})
     (made,) = run.records
     assert made.inputs == {"messages": ASK["messages"]}
     assert made.attributes[keys.REQUEST_TEMPERATURE] == 0.5
     assert made.attributes[keys.REQUEST_STOP_SEQUENCES] == ["x"]
-    assert made.attributes[keys.REQUEST_SETTINGS] == {"tool_choice": "none", "top_k": 3}
+    assert made.attributes[keys.REQUEST_SETTINGS] == {"tool_choice": "none", "min_p": 3}
     assert made.attributes[keys.PROVIDER_NAME] == "openai"
     assert made.attributes[keys.SERVER_ADDRESS] == "127.0.0.1"
 
@@ -671,14 +672,15 @@ def test_a_call_without_a_user_frame_is_named_after_the_client(server, client, p
 @pytest.mark.parametrize(
     ("shape", "answer", "step"),
     [
-        (create, CHAT, "patch.inputs_of"),
-        (create, CHAT, "patch.calling_site"),
-        (create, CHAT, "watch.Watch.answered"),
-        (stream, SSE, "patch.tee_items"),
-        (stream, SSE, "patch.tee_body"),
-        (stream, SSE, "shapes.ChatFold.add"),
-        (stream, SSE, "shapes.ChatFold.reply"),
-        (streaming_bytes, CHAT, "wire._whole"),
+        (create, CHAT, "tracediff.capture.stainless.patch.settings_of"),
+        (create, CHAT, "tracediff.capture.stainless.patch.calling_site"),
+        (create, CHAT, "tracediff.capture.stainless.patch._Request.enter"),
+        (create, CHAT, "tracediff.capture.stainless.watch.Watch.answered"),
+        (stream, SSE, "tracediff.capture.stainless.patch.tee_items"),
+        (stream, SSE, "tracediff.capture.stainless.patch.tee_body"),
+        (stream, SSE, "tracediff_openai.shapes.ChatFold.add"),
+        (stream, SSE, "tracediff_openai.shapes.ChatFold.reply"),
+        (streaming_bytes, CHAT, "tracediff.capture.stainless.wire._whole"),
     ],
 )
 def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, shape, answer, step):
@@ -688,7 +690,7 @@ def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, sh
     server.script(answer)
     bare = shape(client)
     instrument("openai")
-    monkeypatch.setattr(f"tracediff_openai.{step}", broken)
+    monkeypatch.setattr(step, broken)
     before = sum(faults.counts().values())
     try:
         with record() as run:
@@ -696,7 +698,7 @@ def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, sh
             ended = len(run.records)
     finally:
         uninstrument()
-    assert ended == (0 if step in ("patch.inputs_of", "patch.calling_site") else 1)
+    assert ended == (0 if step.endswith(("settings_of", "calling_site")) else 1)
     assert sum(faults.counts().values()) > before
 
 
@@ -738,13 +740,16 @@ def test_the_span_of_a_stream_ends_with_it_and_is_not_current_between_chunks(ser
 
 
 def test_uninstrument_leaves_the_classes_as_they_were():
+    classes = {base for made in (openai.AzureOpenAI, openai.AsyncAzureOpenAI) for base in made.__mro__[:-1]}
+    before = {made: list(vars(made).items()) for made in classes}
+    bare = openai.OpenAI.request
     for _ in range(2):
-        before = [dict(vars(openai.OpenAI)), dict(vars(openai.AsyncOpenAI))]
         instrument("openai")
-        assert "request" in vars(openai.OpenAI)
+        assert openai.OpenAI.request is not bare
         uninstrument("openai")
-        assert [dict(vars(openai.OpenAI)), dict(vars(openai.AsyncOpenAI))] == before
-    assert "request" not in vars(openai.OpenAI)
+        assert {made: list(vars(made).items()) for made in classes} == before
+        uninstrument("openai")
+    assert openai.OpenAI.request is bare
 
 
 def test_a_patch_of_another_tool_on_top_of_ours_survives(server, client):
@@ -767,11 +772,18 @@ def test_a_patch_of_another_tool_on_top_of_ours_survives(server, client):
 
 
 def test_signature_and_kind_of_the_method_stay():
-    bare = inspect.signature(openai.OpenAI.request), inspect.signature(openai.AsyncOpenAI.request)
+    def seen(method):
+        kinds = inspect.iscoroutinefunction(method), inspect.isfunction(method)
+        told = method.__module__, method.__qualname__, method.__doc__, method.__annotations__
+        return inspect.signature(method), inspect.getfullargspec(method), inspect.getsource(method), kinds, told
+
+    bare = seen(openai.OpenAI.request), seen(openai.AsyncOpenAI.request)
     instrument("openai")
     try:
-        assert (inspect.signature(openai.OpenAI.request), inspect.signature(openai.AsyncOpenAI.request)) == bare
-        assert inspect.iscoroutinefunction(openai.AsyncOpenAI.request)
+        assert (seen(openai.OpenAI.request), seen(openai.AsyncOpenAI.request)) == bare
+        for method in (openai.OpenAI.request, openai.AsyncOpenAI.request):
+            assert pickle.loads(pickle.dumps(method)) is method
+        assert pickle.loads(pickle.dumps(openai.OpenAI)) is openai.OpenAI
     finally:
         uninstrument()
 
@@ -783,9 +795,9 @@ from tracediff.capture.instrument import instrument, uninstrument
 instrument("openai")
 assert "openai" not in sys.modules
 import openai
-assert "request" in vars(openai.OpenAI)
+assert hasattr(openai.OpenAI.request, "__wrapped__")
 uninstrument()
-assert "request" not in vars(openai.OpenAI)
+assert not hasattr(openai.OpenAI.request, "__wrapped__")
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)

@@ -14,7 +14,7 @@ from tracediff.errors import MissingIntegration, UsageError
 GROUP = "tracediff.integrations"
 """Entry-point group; each entry is ``install() -> uninstall`` and raises MissingIntegration without its library."""
 
-_FIRST_PARTY = {"openai": "tracediff_openai:install"}
+_FIRST_PARTY = {"openai": "tracediff_openai:install", "anthropic": "tracediff_anthropic:install"}
 """Ours, for a source tree whose metadata is not installed; a registered entry of the same name wins."""
 
 

@@ -230,6 +230,24 @@ class Call:
         finally:
             detach(token)
 
+    def take(self, argument: str, value: object) -> None:
+        """Take an argument that became known only while the call ran: an iterator that the call itself consumed."""
+        try:
+            run = self.recording._run
+            with run.lock:
+                self.inputs[argument] = Walk(run.table, refs=self.refs).take(value, argument)
+        except Exception as fault:  # never felt by the program
+            faults.note("take", fault)
+
+    def hold(self, path: str, value: object) -> None:
+        """Note an object that stands at ``path`` of the output and is not looked into, so that it is recognised."""
+        try:
+            run = self.recording._run
+            with run.lock:
+                enter(run.table, value, self.id, path)
+        except Exception as fault:  # never felt by the program
+            faults.note("hold", fault)
+
     def emit(self, item: object) -> None:
         """Note an item that leaves a generator or stream now: from here on others may hold it."""
         try:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from tracediff.capture.faults import faults
-from tracediff_openai.watch import Watch
+from tracediff.capture.stainless.watch import Watch
 
 
 class _Tee:

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from tracediff import attributes as keys
 from tracediff.capture.faults import faults
-from tracediff_openai.shapes import Fold, Reply, Shape
+from tracediff.capture.recorder import Call
+from tracediff.capture.stainless.shape import Fold, Reply, Shape
 
 _NOTHING = Reply(None, {}, is_whole=False)
-
-
-class Call(Protocol):
-    """What is used of the recorder's call."""
-
-    def end(
-        self, output: object = None, *, error: BaseException | None = None, attributes: Mapping[str, Any] | None = None
-    ) -> None:
-        """End the record; later calls do nothing."""
-        ...
 
 
 class Watch:
@@ -30,7 +21,19 @@ class Watch:
     preferred, because they are what the program itself got: one packet may bring more than it ever read.
     """
 
-    __slots__ = ("_call", "_chunks", "_decode", "_first_ns", "_fold", "_shape", "_start_ns", "is_advancing", "parsing")
+    __slots__ = (
+        "_call",
+        "_chunks",
+        "_decode",
+        "_first_ns",
+        "_fold",
+        "_late",
+        "_shape",
+        "_start_ns",
+        "is_advancing",
+        "is_page",
+        "parsing",
+    )
 
     def __init__(self, call: Call, shape: Shape) -> None:
         self._call = call
@@ -38,17 +41,37 @@ class Watch:
         self._start_ns = time.monotonic_ns()
         self._first_ns = 0
         self._fold: Fold | None = None
+        self._late: dict[str, list[object]] = {}
         self._chunks: list[bytes] = []
         self._decode: Callable[[bytes], Reply] | None = None
         self.is_advancing = False
         """The client is fetching an item right now: a close in the middle of that is the client's own."""
+        self.is_page = False
+        """The answer's headers say that it is a page: neither JSON nor events."""
         self.parsing: object = None
         """The answer whose structured output the client is parsing; it may raise on it."""
 
+    def drawing(self, argument: str, values: Iterator[object]) -> Iterator[object]:
+        """Yield what the client draws from an iterator that the program gave as ``argument``, and take it too."""
+        drawn = self._late[argument] = []
+        for value in values:
+            drawn.append(value)
+            yield value
+
+    def drawn(self) -> None:
+        """Take the arguments that the client has drawn by now."""
+        while self._late:
+            self._call.take(*self._late.popitem())
+
     def failed(self, error: BaseException) -> None:
         """End with the exception that left the call or its stream."""
-        is_broken = isinstance(error, ValueError) and type(error).__name__ == "JSONDecodeError"
-        self._end(self._read(), "broken_json" if is_broken else None, error)
+        reply = self._read()
+        fault = None
+        if isinstance(error, ValueError) and type(error).__name__ == "JSONDecodeError":
+            fault = "broken_json"
+        elif self._first_ns and not reply.is_whole:
+            fault = "truncated"
+        self._end(reply, fault, error)
 
     def answered(self, answer: object) -> None:
         """End with a whole answer: a parsed object, or the text of a page that is none."""
@@ -93,11 +116,15 @@ class Watch:
 
     def _finish(self, fault: str) -> None:
         """End with what was read; ``fault`` says why it may not be all."""
+        if self._call.is_over:
+            return
         reply = self._read()
         if reply.is_whole:
             self._end(reply, None)
+        elif fault == "abandoned" or reply.output is not None:
+            self._end(reply, fault)
         else:
-            self._end(reply, fault if reply.output is not None or fault == "abandoned" else "empty")
+            self._end(reply, "not_json" if self.is_page else "empty")
 
     def _read(self) -> Reply:
         """Return what was read so far."""
@@ -120,4 +147,21 @@ class Watch:
             attributes[keys.UNFINISHED] = True
         if self._first_ns:
             attributes[keys.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_ns - self._start_ns) / 1e9
+        for path, held in reply.held:
+            self._call.hold(path, held)
         self._call.end(reply.output, error=error, attributes=attributes)
+
+
+class Seen:
+    """The client's own parser of structured output, which shows what it parses: it may raise on it."""
+
+    __slots__ = ("_parser", "_watch")
+
+    def __init__(self, watch: Watch, parser: Any) -> None:
+        self._watch = watch
+        self._parser = parser
+
+    def __call__(self, answer: Any) -> Any:
+        """Return what the client's parser makes of ``answer``."""
+        self._watch.parsing = answer
+        return self._parser(answer)
