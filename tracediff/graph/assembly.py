@@ -12,7 +12,8 @@ from tracediff.capture.values import Value
 from tracediff.errors import DataError
 from tracediff.graph.calls import Call, Scalar, is_inside, leaves, ordered
 from tracediff.graph.confidence import confidence
-from tracediff.graph.explain import Explainer, Explanation, Finding, Stretch
+from tracediff.graph.explain import Explainer
+from tracediff.graph.findings import Explanation, Finding, Stretch
 from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.links import Link, applied, stated
 from tracediff.graph.model import Edge, Node
@@ -155,9 +156,7 @@ class _Assembly:
         if not call.is_passing:
             self.explainer.note(call, found, since)
 
-    def _own(
-        self, call: Call, found: list[tuple[str, Scalar]]
-    ) -> list[tuple[str, Scalar]]:
+    def _own(self, call: Call, found: list[tuple[str, Scalar]]) -> list[tuple[str, Scalar]]:
         """Return the leaves of a container's output that neither its children nor its inputs explain."""
         own: list[tuple[str, Scalar]] = []
         inputs = {
@@ -235,10 +234,14 @@ class _Assembly:
                 edge
                 for edge in edges
                 if not (
-                    edge.source is nodes[source] and edge.target is nodes[target] and edge.argument == stated_link.argument
+                    edge.source is nodes[source]
+                    and edge.target is nodes[target]
+                    and edge.argument == stated_link.argument
                 )
             ]
-            edges.append(Edge(nodes[source], nodes[target], stated_link.argument, "link", 1.0, stated_link.kind, detail))
+            edges.append(
+                Edge(nodes[source], nodes[target], stated_link.argument, "link", 1.0, stated_link.kind, detail)
+            )
         return edges
 
     # -- the output ----------------------------------------------------------------------------------------------
@@ -295,7 +298,9 @@ class _Assembly:
             varying = next((stretch for stretch in second if stretch.numbers not in known), None)
             if varying is not None:
                 shown = " ".join(varying.text.split())[:60]
-                found.append(f"{name}, {argument}: text that varies between calls has no known source, such as {shown!r}")
+                found.append(
+                    f"{name}, {argument}: text that varies between calls has no known source, such as {shown!r}"
+                )
         return found
 
 

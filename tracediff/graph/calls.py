@@ -37,6 +37,11 @@ class Call:
     is_own: bool = True
     """It puts out text of its own; a container only once something in its return has no other source."""
 
+    @property
+    def label(self) -> str:
+        """``name#index``."""
+        return f"{self.record.name}#{self.index}"
+
     def yields(self) -> list[int]:
         """Return the sequence numbers at which the items of a generator's output left it."""
         found = self.record.attributes.get(YIELDS)

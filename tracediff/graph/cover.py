@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tracediff.graph.sources import SHINGLE, Source, Sources
-from tracediff.graph.words import spans, unescaped
+from tracediff.graph.words import Spans, spans, unescaped
 
 _STRIDE = 16
 _WITHIN = 2.5
 """How much more evidence a stretch needs that does not stand on its own in the text."""
+_PHRASE = 6 * SHINGLE
+"""Words from which on nobody writes the same by chance."""
 _EDGE = re.compile(r"[\n:=\"'`()\[\]{}<>|*.!?;…–—“”#-]")
 
 
@@ -24,9 +27,6 @@ class Match:
     at: int
     is_full: bool
     """The match is the whole source."""
-    is_verbatim: bool
-    rejected: str = ""
-    """What else could have explained it, for ``explain``."""
 
     @property
     def length(self) -> int:
@@ -35,35 +35,37 @@ class Match:
 
 
 def cover(sources: Sources, text: str, numbers: list[int]) -> list[Match]:
-    """Return the stretches of ``text`` that stand in earlier texts, disjoint, in text order.
+    """Return the stretches of an (unescaped) text that stand in earlier texts, disjoint, in text order.
 
     Longest first; ties go to the verbatim, the full, the real (not from outside), the better covered and the
     latest source. What lies inside a stretch already explained is dropped: this also removes
     ancestors whose text came through a nearer call.
     """
     found = _stretches(sources, numbers)
-    if not found:
-        return []
-    found.sort(key=lambda stretch: (stretch[0] - stretch[1], stretch[0]))
-    taken: list[tuple[int, int]] = []
+    found.sort(key=lambda stretch: (stretch.start - stretch.end, stretch.start))
+    cut = _Cut(sources, text, numbers)
     matches: list[Match] = []
-    for begin, end, places in found:
-        free = _free(begin, end, taken)
-        if free is None:
-            continue
-        start, stop = free
-        match = _choose(sources, text, numbers, start, stop, begin, places)
+    for stretch in found:
+        free = _free(stretch.start, stretch.end, matches)
+        match = cut.choose(stretch, *free) if free is not None and free[1] - free[0] >= SHINGLE else None
         if match is not None:
-            taken.append(free)
             matches.append(match)
     matches.sort(key=lambda match: match.start)
     return matches
 
 
-def _stretches(sources: Sources, numbers: list[int]) -> list[tuple[int, int, list[int]]]:
-    """Return (start, end, places in the stream) of maximal matches, left to right."""
+class _Stretch(NamedTuple):
+    """Words that stand in earlier texts, and where in the stream."""
+
+    start: int
+    end: int
+    places: list[int]
+
+
+def _stretches(sources: Sources, numbers: list[int]) -> list[_Stretch]:
+    """Return the maximal matches, left to right."""
     stream = sources.stream
-    found: list[tuple[int, int, list[int]]] = []
+    found: list[_Stretch] = []
     position = 0
     for hit, seeds in sources.seeds(numbers):
         if hit < position:
@@ -80,7 +82,7 @@ def _stretches(sources: Sources, numbers: list[int]) -> list[tuple[int, int, lis
                 places.append(place - hit + start)
         if best is None:
             continue
-        found.append((*best, places))
+        found.append(_Stretch(*best, places))
         position = max(best[1] - SHINGLE + 1, hit + 1)
     return found
 
@@ -114,88 +116,82 @@ def _extend(numbers: list[int], position: int, stream: list[int], place: int) ->
     return start, i
 
 
-def _free(begin: int, end: int, taken: list[tuple[int, int]]) -> tuple[int, int] | None:
+def _free(begin: int, end: int, taken: list[Match]) -> tuple[int, int] | None:
     """Return what of a stretch is not yet explained: None if it lies inside, the longest rest otherwise."""
     rests = [(begin, end)]
-    for start, stop in taken:
-        rests = (
-            [
-                rest
-                for low, high in rests
-                for rest in ((low, min(high, start)), (max(low, stop), high))
-                if rest[0] < rest[1]
-            ]
-            if any(low < stop and start < high for low, high in rests)
-            else rests
-        )
+    for match in taken:
+        if match.start < end and begin < match.end:
+            cut = [((low, min(high, match.start)), (max(low, match.end), high)) for low, high in rests]
+            rests = [rest for pair in cut for rest in pair if rest[0] < rest[1]]
     return max(rests, key=lambda rest: rest[1] - rest[0]) if rests else None
 
 
-def _choose(
-    sources: Sources, text: str, numbers: list[int], start: int, stop: int, begin: int, places: list[int]
-) -> Match | None:
-    """Return the best source of one stretch, or None when the evidence is too thin."""
-    length = stop - start
-    best: tuple[tuple[bool, bool, bool, float, int], Match] | None = None
-    plain: str | None = None
-    names: list[Source] = []
-    for place in places:
-        at = place + start - begin
-        source = sources.at(at)
-        total = len(sources.numbers(source))
-        is_full = length == total
-        is_verbatim = False
-        if len(places) > 1:
-            plain = plain if plain is not None else unescaped(text)
-            is_verbatim = _fragment(source, at - source.start, length) in plain
-        rank = (is_verbatim, is_full, bool(source.holders), length / total, at)
-        names.append(source)
-        if best is None or rank > best[0]:
-            best = rank, Match(start, stop, source, at - source.start, is_full, is_verbatim)
-    assert best is not None
-    match = best[1]
-    if match.is_full and length >= SHINGLE:
-        return match
-    if length < SHINGLE:
-        return None
-    needed = 9 + _log2(sources.words.total)
-    if match.source.holders and length < 6 * SHINGLE and not _is_set_apart(text, numbers, match):
-        needed *= _WITHIN
-        if length < 2 * SHINGLE:
-            return None
-    return match if sources.words.bits(numbers[start:stop]) >= needed else None
+class _Cut:
+    """Chooses the source of each stretch of one text."""
+
+    def __init__(self, sources: Sources, text: str, numbers: list[int]) -> None:
+        self.sources = sources
+        self.text = text
+        self.numbers = numbers
+        self._spans: Spans | None = None
+
+    def choose(self, stretch: _Stretch, start: int, end: int) -> Match | None:
+        """Return the best source of the part of a stretch that is still free, or None when the evidence is thin."""
+        length = end - start
+        best: tuple[tuple[bool, bool, bool, float, int], Match] | None = None
+        for place in stretch.places:
+            place_at = place + start - stretch.start
+            source = self.sources.at(place_at)
+            at = place_at - source.start
+            total = len(self.sources.numbers(source))
+            is_verbatim = len(stretch.places) > 1 and bool(source.holders) and self._is_verbatim(source, at, length)
+            match = Match(start, end, source, at, length == total)
+            rank = (is_verbatim, match.is_full, bool(source.holders), length / total, place_at)
+            if best is None or rank > best[0]:
+                best = rank, match
+        assert best is not None
+        match = best[1]
+        return match if match.is_full or self._is_evident(match) else None
+
+    def _is_verbatim(self, source: Source, at: int, length: int) -> bool:
+        places = source.spans()
+        return unescaped(source.text)[places.starts[at] : places.ends[at + length - 1]] in self.text
+
+    def _is_evident(self, match: Match) -> bool:
+        """Return whether a partial match says enough: 9 bits and log2 of all words, more within a sentence."""
+        words = self.sources.words
+        needed = 9.0 + max(words.total, 1).bit_length()
+        if match.source.holders and match.length < _PHRASE and not self._is_set_apart(match):
+            if match.length < 2 * SHINGLE:
+                return False
+            needed *= _WITHIN
+        return match.length >= _PHRASE or words.bits(self.numbers[match.start : match.end]) >= needed
+
+    def _is_set_apart(self, match: Match) -> bool:
+        """Return whether a stretch stands on its own in the text, as a value in a template does.
+
+        A stock phrase that two writers share goes on with different words; a value ends at a line edge, a colon, a
+        quote or the end of a sentence, or is cut within a word.
+        """
+        if self._spans is None:
+            self._spans = spans(self.text)
+        starts, ends = self._spans
+        start, end = match.start, match.end
+        is_first, is_last = start == 0, end == len(self.numbers)
+        opens = is_first or _EDGE.search(self.text[ends[start - 1] : starts[start]]) is not None
+        closes = is_last or _EDGE.search(self.text[ends[end - 1] : starts[end]]) is not None
+        if not opens and match.at > 0:
+            whole = _word(match.source, match.at - 1)
+            part = self.text[starts[start - 1] : ends[start - 1]]
+            opens = whole.endswith(part) and part != whole
+        if not closes and match.at + match.length < len(self.sources.numbers(match.source)):
+            whole = _word(match.source, match.at + match.length)
+            part = self.text[starts[end] : ends[end]]
+            closes = whole.startswith(part) and part != whole
+        return opens and closes
 
 
-def _is_set_apart(text: str, numbers: list[int], match: Match) -> bool:
-    """Return whether a stretch stands on its own in the text, as a value in a template does.
-
-    A stock phrase that two writers share goes on with different words; a value ends at a line edge, a colon, a
-    quote or the end of a sentence, or is cut within a word.
-    """
-    plain = unescaped(text)
-    starts, ends = spans(plain)
-    start, end = match.start, match.end
-    before = plain[ends[start - 1] if start else 0 : starts[start]]
-    after = plain[ends[end - 1] : starts[end] if end < len(numbers) else len(plain)]
-    opens = start == 0 or _EDGE.search(before) is not None
-    closes = end == len(numbers) or _EDGE.search(after) is not None
-    source, at = match.source, match.at
-    theirs, text = source.spans(), unescaped(source.text)
-    if not closes and at + match.length < len(theirs.starts):
-        word = plain[starts[end] : ends[end]]
-        other = text[theirs.starts[at + match.length] : theirs.ends[at + match.length]]
-        closes = other.startswith(word) and len(word) < len(other)
-    if not opens and at > 0:
-        word = plain[starts[start - 1] : ends[start - 1]]
-        other = text[theirs.starts[at - 1] : theirs.ends[at - 1]]
-        opens = other.endswith(word) and len(word) < len(other)
-    return opens and closes
-
-
-def _fragment(source: Source, at: int, length: int) -> str:
-    spans = source.spans()
-    return unescaped(source.text)[spans.starts[at] : spans.ends[at + length - 1]]
-
-
-def _log2(number: int) -> int:
-    return max(number, 1).bit_length()
+def _word(source: Source, index: int) -> str:
+    """Return one word of a source as it is written."""
+    places = source.spans()
+    return unescaped(source.text)[places.starts[index] : places.ends[index]]

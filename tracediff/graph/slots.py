@@ -77,8 +77,8 @@ def slots(sources: Sources, text: str, numbers: list[int], places: Spans, free: 
     """
     found: list[Slot] = []
     limit, done = len(numbers), 0
-    for position in starts(sources, numbers, free):
-        if position < done:
+    for position in starts(sources, numbers, [(0, limit)]):
+        if position < done or not free[position]:
             continue
         for size in range(min(SHINGLE - 1, limit - position), 0, -1):
             key = tuple(numbers[position : position + size])
@@ -99,10 +99,10 @@ def slots(sources: Sources, text: str, numbers: list[int], places: Spans, free: 
     return found
 
 
-def starts(sources: Sources, numbers: list[int], free: list[bool]) -> list[int]:
-    """Return the unexplained words with which a known short value begins."""
+def starts(sources: Sources, numbers: list[int], gaps: list[tuple[int, int]]) -> list[int]:
+    """Return the words in the gaps between explained stretches with which a known short value begins."""
     firsts = sources.starters()
-    return [i for i, number in enumerate(numbers) if number in firsts and free[i]] if firsts else []
+    return [i for start, end in gaps for i in range(start, end) if numbers[i] in firsts] if firsts else []
 
 
 def _is_delimited(text: str, places: Spans, free: list[bool], start: int, end: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -80,6 +81,9 @@ _PART = re.compile(
 )
 
 
+_HAS_PARTS = re.compile(r"[:=\n\"`(\[{<>|*;]|^[^.\n]{0,80},")
+
+
 class Sources:
     """The texts known so far, in the order in which the run made them."""
 
@@ -93,10 +97,8 @@ class Sources:
         self._unsplit: list[tuple[Source, Holder]] = []
         self._firsts: set[int] = set()
         self._index: dict[int, int] = {}
-        self._outside: dict[int, int] = {}
-        """Shingles at anchor words of texts from outside: they only have to be found again where they are long."""
         self._more: dict[int, list[int]] = {}
-        self.stream: list[int] = []
+        self.stream: list[int] = [BOUNDARY]
         self._starts: list[int] = []
         self._indexed: list[Source] = []
 
@@ -129,24 +131,27 @@ class Sources:
             piece = Piece(holder, is_whole=True, is_new=max(numbers) >= known)
             self.pieces.setdefault(tuple(numbers), []).append(piece)
 
-    def add_outside(self, text: str, numbers: list[int]) -> None:
-        """Note a text that no call has put out, so that later coincidences with it lose."""
+    def add_outside(self, numbers: list[int]) -> None:
+        """Note words that no call has put out, so that later coincidences with them lose.
+
+        They only have to be found again where they are long: one word in four is an anchor, chosen by the word, so that
+        equal texts have equal anchors.
+        """
         if len(numbers) < SHINGLE:
             return
-        source = Source(text, numbers=numbers)
-        self._put(source, numbers)
-        start, outside = source.start, self._outside
-        last = len(numbers) - SHINGLE
-        for i in _anchors(numbers):
-            if i <= last:
-                outside[hash(tuple(numbers[i : i + SHINGLE]))] = start + i
+        start = self._put(Source("", numbers=numbers), numbers)
+        setdefault, last = self._index.setdefault, len(numbers) - SHINGLE
+        for i, number in enumerate(numbers):
+            if not number & 3 and i <= last:
+                setdefault(hash((number, numbers[i + 1], numbers[i + 2], numbers[i + 3])), start + i)
 
-    def _put(self, source: Source, numbers: list[int]) -> None:
-        source.start = len(self.stream)
+    def _put(self, source: Source, numbers: list[int]) -> int:
+        start = source.start = len(self.stream)
         self.stream += numbers
         self.stream.append(BOUNDARY)
-        self._starts.append(source.start)
+        self._starts.append(start)
         self._indexed.append(source)
+        return start
 
     def _index_all(self, start: int, numbers: list[int]) -> None:
         self.words.count(numbers)
@@ -162,21 +167,15 @@ class Sources:
                         del others[POSTINGS // 2]
                     others.append(place)
 
-    def seeds(self, numbers: list[int]) -> list[tuple[int, list[int]]]:
-        """Return (position, places in the stream where its next four words stand), where there are any."""
+    def seeds(self, numbers: list[int]) -> Iterator[tuple[int, list[int]]]:
+        """Yield (position, places in the stream where its next four words stand), where there are any."""
         shingles = _shingles(numbers)
-        index, outside, more = self._index, self._outside, self._more
-        positions = [i for i, shingle in enumerate(shingles) if shingle in index or shingle in outside]
-        found: list[tuple[int, list[int]]] = []
-        for i in positions:
-            shingle = shingles[i]
-            places = [index[shingle]] if shingle in index else []
-            if shingle in more:
-                places += more[shingle]
-            if shingle in outside:
-                places.append(outside[shingle])
-            found.append((i, places))
-        return found
+        hits = list(map(self._index.get, shingles))
+        if any(hits):
+            more = self._more
+            for i, hit in enumerate(hits):
+                if hit is not None:
+                    yield i, [hit, *more.get(shingles[i], ())]
 
     def at(self, place: int) -> Source:
         """Return the source that a place of the stream belongs to."""
@@ -189,6 +188,8 @@ class Sources:
     def starters(self) -> set[int]:
         """Return the first words of all short values."""
         for source, holder in self._unsplit:
+            if not _HAS_PARTS.search(source.text):
+                continue
             seen: set[tuple[int, ...]] = set()
             for match in _PART.finditer(unescaped(source.text)):
                 words = tuple(self.words.numbers(match["value"]))
@@ -203,8 +204,3 @@ class Sources:
 def _shingles(numbers: list[int]) -> list[int]:
     """Return the hash of each four words in a row; whoever finds one compares the words."""
     return list(map(hash, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False)))
-
-
-def _anchors(numbers: list[int]) -> list[int]:
-    """Return the positions of one word in four, chosen by the word, so that equal texts have equal anchors."""
-    return [i for i, number in enumerate(numbers) if not number & 3]
