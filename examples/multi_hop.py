@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import bm25s
+import bm25s  # type: ignore[import-untyped]
 from openai import OpenAI
 
 import tracediff as td
@@ -65,7 +65,7 @@ def ask(*messages: tuple[str, str]) -> str:
     """Return the model's reply."""
     completion = client().chat.completions.create(
         model=os.environ.get("TRACEDIFF_EXAMPLE_MODEL", "gpt-4o-mini"),
-        messages=[{"role": role, "content": text} for role, text in messages],  # type: ignore[misc,list-item]
+        messages=[{"role": role, "content": text} for role, text in messages],  # type: ignore[misc]
         temperature=0,
     )
     return completion.choices[0].message.content or ""

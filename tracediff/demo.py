@@ -20,9 +20,9 @@ from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.runs import trace
 from tracediff.simulate import Server, World, counting_samples, two_hop_samples
 from tracediff.training.evaluation import evaluate
-from tracediff.training.session import optimize
 from tracediff.training.progress import Progress
 from tracediff.training.result import Result
+from tracediff.training.session import optimize
 
 Samples: TypeAlias = Sequence[Mapping[str, str]]
 
