@@ -79,14 +79,26 @@ def evidence_from_examples(
             continue
         graph = _graph(result)
         graphs.append(graph)
-        shown = result.message or text_of(graph.result)
+        final = result.message or text_of(graph.result)
         given = {k: v for k, v in sample.fields.items() if k != "id" and k not in result.labels}
         expected = ground_truth(result.labels)
-        example = Example(sample.id, result.loss.value, text_of(given), shown, expected)
         for parameter in graph.parameters:
+            shown = "\n".join([*_said(graph, parameter.name), final])
+            example = Example(sample.id, result.loss.value, text_of(given), shown, expected)
             examples.setdefault(parameter.name, []).append(example)
     targets = tuple(name for name, p in parameters.items() if p.trainable and name in examples)
     return Evidence(parameters, targets, examples=examples, peers=peers_of(graphs))
+
+
+def _said(graph: ParameterGraph, parameter: str) -> list[str]:
+    """Return what the calls that read a parameter put out, in call order: each with its label, undiscussed."""
+    readers = (
+        edge.target
+        for node in graph.nodes
+        if node.parameter is not None and node.parameter.name == parameter
+        for edge in graph.successors(node)
+    )
+    return [f"{node.label}: {text_of(node.output)}" for node in dict.fromkeys(readers) if node is not graph.output]
 
 
 def _graph(result: SampleResult) -> ParameterGraph:
