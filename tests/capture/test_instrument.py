@@ -48,7 +48,7 @@ def test_a_third_party_entry_point_is_turned_on_once_and_off_once(registered):
 
 
 def test_without_names_everything_installed_is_turned_on(registered):
-    assert instrument() == ("openai", "third")
+    assert instrument() == ("openai", "anthropic", "third")
     uninstrument()
     assert CALLS == ["on", "off"]
 

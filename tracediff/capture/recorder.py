@@ -45,7 +45,17 @@ _ERROR_CHARS = 2_000
 class _Run:
     """What every view of one run shares: identity, order, and the objects put out so far."""
 
-    __slots__ = ("id_base", "is_content_wanted", "lock", "next", "open_calls", "run_id", "span_contexts", "table")
+    __slots__ = (
+        "id_base",
+        "is_content_wanted",
+        "lock",
+        "next",
+        "open_calls",
+        "outer_span",
+        "run_id",
+        "span_contexts",
+        "table",
+    )
 
     def __init__(self) -> None:
         self.run_id = os.urandom(16).hex()
@@ -54,6 +64,8 @@ class _Run:
         self.table: Table = {}
         self.open_calls: dict[str, Call] = {}
         self.is_content_wanted: bool | None = None
+        self.outer_span: object = None
+        """The program's own span, in which the first exported call of the run was entered."""
         self.span_contexts: dict[str, api.SpanContext] = {}
         """Record id -> context of its exported span: what links point to."""
         self.lock = threading.RLock()  # a garbage collection inside it may end a dropped stream
@@ -216,6 +228,9 @@ class Call:
         if self.span is None:
             return enter_context(with_scope(context, inner))
         attached = with_scope(context, inner)
+        run = recording._run
+        if run.outer_span is None:
+            run.outer_span = context.get(_SPAN_KEY, api.INVALID_SPAN)
         dict.__setitem__(attached, _SPAN_KEY, self.span)  # set_span_in_context, without two more copies
         return enter_context(attached)
 
@@ -229,24 +244,6 @@ class Call:
             yield self
         finally:
             detach(token)
-
-    def take(self, argument: str, value: object) -> None:
-        """Take an argument that became known only while the call ran: an iterator that the call itself consumed."""
-        try:
-            run = self.recording._run
-            with run.lock:
-                self.inputs[argument] = Walk(run.table, refs=self.refs).take(value, argument)
-        except Exception as fault:  # never felt by the program
-            faults.note("take", fault)
-
-    def hold(self, path: str, value: object) -> None:
-        """Note an object that stands at ``path`` of the output and is not looked into, so that it is recognised."""
-        try:
-            run = self.recording._run
-            with run.lock:
-                enter(run.table, value, self.id, path)
-        except Exception as fault:  # never felt by the program
-            faults.note("hold", fault)
 
     def emit(self, item: object) -> None:
         """Note an item that leaves a generator or stream now: from here on others may hold it."""

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from tracediff.capture.recorder import Call, Recording
     from tracediff.capture.records import SpanRecord
 
-__all__ = ["evaluated", "finish", "is_on", "record_attributes", "record_from_attributes", "start", "use_provider"]
+__all__ = [
+    "evaluated",
+    "finish",
+    "is_on",
+    "is_private",
+    "record_attributes",
+    "record_from_attributes",
+    "start",
+    "use_provider",
+]
 
 _OPERATIONS = {"llm": "chat", "tool": "execute_tool", "retriever": "retrieval"}
 """Record kind -> GenAI operation; a record that names its own operation wins, other kinds have none."""
@@ -62,6 +71,11 @@ def is_on() -> bool:
     if provider is None and _NAMED_BY_ENVIRONMENT:
         provider = trace.get_tracer_provider()
     return provider is not None and type(provider) not in _SILENT
+
+
+def is_private() -> bool:
+    """Tell whether spans go to a provider that is not the global one, which the rest of the program does not know."""
+    return _export.chosen is not None and _export.chosen is not trace._TRACER_PROVIDER
 
 
 @functools.lru_cache(maxsize=4)

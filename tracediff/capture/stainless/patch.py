@@ -17,6 +17,7 @@ from tracediff.capture import recorder
 from tracediff.capture.callsite import calling_site
 from tracediff.capture.context import current_scope
 from tracediff.capture.faults import faults
+from tracediff.capture.stainless.calls import attach_client
 from tracediff.capture.stainless.media import without_media
 from tracediff.capture.stainless.shape import Shape, is_given, settings_of
 from tracediff.capture.stainless.streams import tee_body, tee_items
@@ -188,7 +189,7 @@ class _Request:
             self._replace("json_data", {**given, **late})
         if callable(options.post_parser):
             self._replace("post_parser", Seen(watch, options.post_parser))
-        self._token = self._call.attach()
+        self._token = attach_client(self._call)
 
     def _replace(self, name: str, value: Any) -> None:
         self._replaced[name] = getattr(self._options, name)

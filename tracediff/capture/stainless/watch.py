@@ -9,6 +9,7 @@ from typing import Any
 from tracediff import attributes as keys
 from tracediff.capture.faults import faults
 from tracediff.capture.recorder import Call
+from tracediff.capture.stainless.calls import hold, take
 from tracediff.capture.stainless.shape import Fold, Reply, Shape
 
 _NOTHING = Reply(None, {}, is_whole=False)
@@ -61,7 +62,7 @@ class Watch:
     def drawn(self) -> None:
         """Take the arguments that the client has drawn by now."""
         while self._late:
-            self._call.take(*self._late.popitem())
+            take(self._call, *self._late.popitem())
 
     def failed(self, error: BaseException) -> None:
         """End with the exception that left the call or its stream."""
@@ -148,7 +149,7 @@ class Watch:
         if self._first_ns:
             attributes[keys.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_ns - self._start_ns) / 1e9
         for path, held in reply.held:
-            self._call.hold(path, held)
+            hold(self._call, path, held)
         self._call.end(reply.output, error=error, attributes=attributes)
 
 
