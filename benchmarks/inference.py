@@ -17,7 +17,9 @@ from tracediff.capture.records import Ref, SpanRecord
 from tracediff.graph import build
 from tracediff.graph.calls import leaves
 
-_SYLLABLES = "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu bra cle dri flo gru pla ste tri".split()
+_SYLLABLES = re.findall(
+    "[a-z]+", "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu bra cle dri flo gru pla ste tri"
+)
 
 
 def _vocabulary(size: int) -> tuple[list[str], list[float]]:
@@ -61,8 +63,18 @@ class _Maker:
                         refs.append(Ref(path, *self.seen[leaf], 1))
         self.records.append(
             SpanRecord(
-                id=identity, run_id="0" * 32, parent_id=None, name=name, kind=kind, start=self.next, end=self.next + 1,
-                start_ns=0, end_ns=0, inputs=inputs, output=output, refs=tuple(refs),
+                id=identity,
+                run_id="0" * 32,
+                parent_id=None,
+                name=name,
+                kind=kind,
+                start=self.next,
+                end=self.next + 1,
+                start_ns=0,
+                end_ns=0,
+                inputs=inputs,
+                output=output,
+                refs=tuple(refs),
             )
         )
         for path, leaf in leaves(output, ""):
@@ -82,7 +94,9 @@ def rag_run(count: int, *, has_refs: bool = True, seed: int = 0) -> list[SpanRec
         body = "Answer with the context only.\nContext:\n" + "\n".join(docs) + f"\nQuestion: {question}\nAnswer:"
         answer = make.call("app.answer:chat", "llm", {"messages": [{"role": "user", "content": body}]}, words(rng, 35))
         body = f"Classify the text below with one word.\nText: {answer}\nLabel:"
-        label = make.call("app.label:chat", "llm", {"messages": [{"role": "user", "content": body}]}, rng.choice(labels))
+        label = make.call(
+            "app.label:chat", "llm", {"messages": [{"role": "user", "content": body}]}, rng.choice(labels)
+        )
         body = f"Write a reply.\nKind: {label}\nNotes:\n- {answer[:120]}\n- {docs[0].lower()}"
         make.call("app.reply:chat", "llm", {"messages": [{"role": "user", "content": body}]}, words(rng, 35))
     return make.records[:count]
@@ -138,7 +152,8 @@ def main() -> None:
                 if count:
                     value, inference, yardstick = ratio(maker(count, has_refs=has_refs), rounds)
                     title = f"{name}, {'references' if has_refs else 'text alone'}"
-                    print(f"{title:28} {count:8} {inference:12.3f} {yardstick:9.4f} {value:6.1f}   {inference / count * 1e6:.0f}")
+                    each = inference / count * 1e6
+                    print(f"{title:28} {count:8} {inference:12.3f} {yardstick:9.4f} {value:6.1f}   {each:.0f}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
@@ -36,7 +36,8 @@ def build(
     """Return the graph of one run: the same for any order of ``records``.
 
     ``output`` is the snapshot of the run's final output; None takes what the last outermost call returned.
-    ``links`` default to what ``tracediff.link`` stated. Raises DataError when records of several runs come without ``run_id``.
+    ``links`` default to what ``tracediff.link`` stated. Raises DataError when records of several runs come without
+    ``run_id``.
     """
     kept = list(records)
     runs = sorted({record.run_id for record in kept})
@@ -48,14 +49,15 @@ def build(
         )
     elif runs:
         run_id = runs[0]
-    return _Assembly(ordered(kept)).graph(
-        output,
-        {ref.path: ref for ref in output_refs},
-        sample_id,
-        run_id,
-        list(notes),
-        stated() if links is None else links,
-    )
+    is_collecting = gc.isenabled()
+    gc.disable()  # inference makes no cycles, and so many numbers that the collector would run all the time
+    try:
+        assembly = _Assembly(ordered(kept))
+        assembly.run(output, {ref.path: ref for ref in output_refs}, stated() if links is None else links)
+        return assembly.graph(run_id, sample_id, list(notes))
+    finally:
+        if is_collecting:
+            gc.enable()
 
 
 class _Assembly:
@@ -65,57 +67,46 @@ class _Assembly:
         self.found: dict[int, list[Finding]] = {}
         """Target -> findings; the run's output is target -1."""
         self.inputs: dict[int, Explanation] = {}
-        self.doubts: list[str] = []
+        self.nodes: list[Node] = []
+        self.edges: list[Edge] = []
+        self.result: Value = None
 
-    def graph(
-        self,
-        output: Value,
-        output_refs: dict[str, Ref],
-        sample_id: str,
-        run_id: str,
-        notes: list[str],
-        links: Iterable[Link],
-    ) -> ParameterGraph:
-        """Return the finished graph."""
+    def run(self, output: Value, output_refs: Mapping[str, Ref], links: Iterable[Link]) -> None:
+        """Replay the run and decide nodes, edges and output."""
         self._replay()
         if output is None:
             outermost = [call for call in self.calls if call.parent is None and call.record.error is None]
             if outermost:
                 output = max(outermost, key=lambda call: call.record.end).record.output
+        self.result = output
         final = self._final(output, output_refs)
-        nodes = [self._node(call) for call in self.calls]
-        edges = self._edges(nodes, links)
-        out, more = self._output(nodes, output, final)
-        if out.id not in {node.id for node in nodes}:
-            nodes.append(out)
-            edges += more
-        ranked = _topological(nodes, edges)
+        self.nodes = [self._node(call) for call in self.calls]
+        self.edges = self._edges(self.nodes, links)
+        self.output, more = self._output(self.nodes, output, final)
+        if self.output.id not in {node.id for node in self.nodes}:
+            self.nodes.append(self.output)
+            self.edges += more
+
+    def graph(self, run_id: str, sample_id: str, notes: list[str]) -> ParameterGraph:
+        """Return the finished graph."""
+        edges = self.edges
+        ranked = _topological(self.nodes, edges)
         rank = {node.id: i for i, node in enumerate(ranked)}
         edges.sort(key=lambda edge: (rank[edge.target.id], rank[edge.source.id], edge.argument, edge.kind))
         return ParameterGraph(
             nodes=tuple(ranked),
             edges=tuple(edges),
             parameters=_parameters(self.calls),
-            output=out,
-            result=output,
+            output=self.output,
+            result=self.result,
             run_id=run_id,
             sample_id=sample_id,
-            notes=tuple(dict.fromkeys([*notes, *self.doubts, *self._unknown()])),
+            notes=tuple(dict.fromkeys([*notes, *self._unknown()])),
         )
 
     # -- the run, replayed ---------------------------------------------------------------------------------------
 
     def _replay(self) -> None:
-        """Replay with the cycle collector paused: inference makes no cycles, and many long-lived numbers."""
-        is_collecting = gc.isenabled()
-        gc.disable()
-        try:
-            self._events()
-        finally:
-            if is_collecting:
-                gc.enable()
-
-    def _events(self) -> None:
         """Go through the run in order of sequence numbers: inputs are explained by what was known at their start."""
         events: list[tuple[int, int, int, int]] = []
         for call in self.calls:
@@ -228,25 +219,18 @@ class _Assembly:
                 if item.source != target and (other is None or item.confidence > other.confidence):
                     best[item.source, item.argument] = item
             edges += [_edge(nodes[item.source], nodes[target], item) for item in best.values()]
-        for source, target, stated_link in applied(links, self.calls):
-            detail = f"stated with link({stated_link.source!r}, {stated_link.target + '.' + stated_link.argument!r}, kind={stated_link.kind!r})"
-            edges = [
-                edge
-                for edge in edges
-                if not (
-                    edge.source is nodes[source]
-                    and edge.target is nodes[target]
-                    and edge.argument == stated_link.argument
-                )
-            ]
-            edges.append(
-                Edge(nodes[source], nodes[target], stated_link.argument, "link", 1.0, stated_link.kind, detail)
-            )
+        for start, end, claim in applied(links, self.calls):
+            source, target = nodes[start], nodes[end]
+            place = f"{claim.target}.{claim.argument}"
+            detail = f"stated with link({claim.source!r}, {place!r}, kind={claim.kind!r})"
+            stands_for = (source, target, claim.argument)
+            edges = [edge for edge in edges if (edge.source, edge.target, edge.argument) != stands_for]
+            edges.append(Edge(source, target, claim.argument, "link", confidence("link", "only"), claim.kind, detail))
         return edges
 
     # -- the output ----------------------------------------------------------------------------------------------
 
-    def _final(self, output: Value, refs: dict[str, Ref]) -> list[Finding]:
+    def _final(self, output: Value, refs: Mapping[str, Ref]) -> list[Finding]:
         if output is None:
             return []
         ref = refs.get("output")

@@ -14,7 +14,7 @@ _WITHIN = 2.5
 """How much more evidence a stretch needs that does not stand on its own in the text."""
 _PHRASE = 6 * SHINGLE
 """Words from which on nobody writes the same by chance."""
-_EDGE = re.compile(r"[\n:=\"'`()\[\]{}<>|*.!?;…–—“”#-]")
+_EDGE = re.compile(r"[\n:=\"'`()\[\]{}<>|*.!?;\u2026\u2013\u2014\u201c\u201d#-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,16 @@ def _stretches(sources: Sources, numbers: list[int]) -> list[_Stretch]:
     """Return the maximal matches, left to right."""
     stream = sources.stream
     found: list[_Stretch] = []
+    seeds = sources.seeds(numbers)
+    if seeds is None:
+        return found
     position = 0
-    for hit, seeds in sources.seeds(numbers):
-        if hit < position:
+    for hit, seed in enumerate(seeds):
+        if seed is None or hit < position:
             continue
         best: tuple[int, int] | None = None
         places: list[int] = []
-        for place in seeds:
+        for place in (seed, *sources.more(numbers[hit : hit + SHINGLE])):
             start, end = _extend(numbers, hit, stream, place)
             if end == start or not _is_from(sources.at(place), sources, place - hit + start, end - start):
                 continue

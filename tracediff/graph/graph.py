@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tracediff.capture.records import Ref, SpanRecord
@@ -133,7 +134,7 @@ class ParameterGraph:
         """Return the graph of a run file that ``Run.save`` wrote. Raises DataError when it can't be read."""
         from tracediff.graph.runs import Run  # type: ignore[import-not-found,unused-ignore]
 
-        loaded: ParameterGraph = Run.load(path).graph()
+        loaded: ParameterGraph = Run.load(Path(path)).graph()
         return loaded
 
     @classmethod

@@ -30,8 +30,8 @@ def link(source: str, target: str, *, kind: LinkKind = "data") -> None:
     """Return nothing; state that the output of site ``source`` goes to ``target``, written ``site.argument``.
 
     Sites are named in full or by any suffix after a dot, as long as it names one site of the run. In each run
-    every call of the target site gets an edge from the nearest earlier call of the source site. ``"skip"`` marks an edge
-    that jumps over calls in between (LLM-AutoDiff, arXiv 2501.16673, section 3.2); both kinds carry gradients.
+    every call of the target site gets an edge from the nearest earlier call of the source site. ``"skip"`` marks an
+    edge that jumps over calls in between (LLM-AutoDiff, arXiv 2501.16673, section 3.2); both kinds carry gradients.
 
     >>> link("combine", "planner.task", kind="skip")
     >>> unlink("combine", "planner.task")

@@ -55,7 +55,8 @@ class Pieces:
         for start, end in covered.gaps():
             free[start:end] = [True] * (end - start)
         for slot in slots(self.sources, covered.plain, covered.numbers, covered.places(), free):
-            self._short(argument, path, covered, slot, free, ref)
+            if self._short(argument, path, covered.words(slot.start, slot.end), slot, ref):
+                free[slot.start : slot.end] = [False] * len(slot.key)
         return _runs(free)
 
     def _matched(self, argument: Argument, path: str, covered: Covered, match: Match) -> None:
@@ -68,21 +69,18 @@ class Pieces:
         detail = f"{path} holds {how} of what {self.calls[holder.call].label} put out{at(holder.path)} ({quoted})"
         argument.add(path, holder.call, "cover", case, detail + rejected(self.calls, others))
 
-    def _short(
-        self, argument: Argument, path: str, covered: Covered, slot: Slot, free: list[bool], ref: Ref | None
-    ) -> None:
+    def _short(self, argument: Argument, path: str, value: str, slot: Slot, ref: Ref | None) -> bool:
+        """Explain one short value; return whether a call is found that it came from."""
         piece, case, others = self._piece(argument, path, slot, ref)
         if piece is None or self._is_setting(argument, slot, piece):
-            return
-        argument.used.setdefault(slot.key, []).append(piece.holder.call)
-        end = slot.start + len(slot.key)
-        free[slot.start : end] = [False] * len(slot.key)
+            return False
+        holder = piece.holder
+        argument.used.setdefault(slot.key, []).append(holder.call)
         where = "in a place of its own" if slot.is_delimited else "within a sentence"
-        detail = (
-            f"{path} holds the short value {shown(covered.words(slot.start, end))} "
-            f"of {self.calls[piece.holder.call].label}{at(piece.holder.path)} {where}"
-        )
-        argument.add(path, piece.holder.call, "slot", case, detail + rejected(self.calls, others))
+        owner = self.calls[holder.call].label
+        detail = f"{path} holds the short value {shown(value)} of {owner}{at(holder.path)} {where}"
+        argument.add(path, holder.call, "slot", case, detail + rejected(self.calls, others))
+        return True
 
     def _is_setting(self, argument: Argument, slot: Slot, piece: Piece) -> bool:
         """Return whether a short value is a constant of the site's template, or a setting older than any source."""
@@ -107,9 +105,10 @@ class Pieces:
                 ):
                     return piece, "new", []
         for pieces in (whole, self.sources.parts(slot.key)):
-            piece = next((item for item in reversed(pieces) if item.holder.call not in used), None)
-            if piece is None:
+            found = next((item for item in reversed(pieces) if item.holder.call not in used), None)
+            if found is None:
                 continue
+            piece = found
             recent = dict.fromkeys(item.holder.call for item in pieces[-8:])
             calls = [call for call in recent if call != piece.holder.call]
             if not piece.is_whole:

@@ -31,6 +31,11 @@ class Slot(NamedTuple):
     is_key: bool
     """A colon follows: more likely a name of a field than a value."""
 
+    @property
+    def end(self) -> int:
+        """The word after it."""
+        return self.start + len(self.key)
+
 
 class Constants:
     """Lines that stand in every call of a site: its template, not its data."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -167,15 +166,14 @@ class Sources:
                         del others[POSTINGS // 2]
                     others.append(place)
 
-    def seeds(self, numbers: list[int]) -> Iterator[tuple[int, list[int]]]:
-        """Yield (position, places in the stream where its next four words stand), where there are any."""
-        shingles = _shingles(numbers)
-        hits = list(map(self._index.get, shingles))
-        if any(hits):
-            more = self._more
-            for i, hit in enumerate(hits):
-                if hit is not None:
-                    yield i, [hit, *more.get(shingles[i], ())]
+    def seeds(self, numbers: list[int]) -> list[int | None] | None:
+        """Return for each position a place in the stream where its next four words may stand; None without any."""
+        seeds = list(map(self._index.get, _shingles(numbers)))
+        return seeds if any(seeds) else None
+
+    def more(self, numbers: list[int]) -> list[int]:
+        """Return the further places of four words."""
+        return self._more.get(hash(tuple(numbers)), [])
 
     def at(self, place: int) -> Source:
         """Return the source that a place of the stream belongs to."""
