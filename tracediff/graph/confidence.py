@@ -15,6 +15,7 @@ _BASE: dict[tuple[str, str], float] = {
     ("cover", "full"): 0.97,
     ("cover", "long"): 0.96,
     ("cover", "partial"): 0.9,
+    ("cover", "moved"): 0.85,
     ("slot", "new"): 0.97,
     ("slot", "whole"): 0.85,
     ("slot", "name"): 0.75,

@@ -31,6 +31,8 @@ class Covered:
     plain: str
     numbers: list[int]
     matches: list[Match]
+    known: int = 0
+    """Words of the run when this text came up: a word with this number or a higher one was new."""
     _places: Spans | None = None
 
     def gaps(self) -> list[tuple[int, int]]:

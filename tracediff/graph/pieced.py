@@ -5,7 +5,8 @@ from __future__ import annotations
 from tracediff.capture.records import Ref
 from tracediff.graph.calls import Call, last_key
 from tracediff.graph.cover import Match, cover
-from tracediff.graph.findings import Argument, Covered, Stretch, at, parent, rejected, shown
+from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, at, parent, rejected, shown
+from tracediff.graph.scattered import Scattered
 from tracediff.graph.slots import Constants, Slot, slots, starts
 from tracediff.graph.sources import SHINGLE, Holder, Piece, Source, Sources
 from tracediff.graph.words import unescaped
@@ -21,6 +22,7 @@ class Pieces:
         self.calls = calls
         self.sources = sources
         self._constants = Constants(calls)
+        self._scattered = Scattered(sources)
         self._covered: dict[str, Covered] = {}
         self._positions = {call.record.id: call.position for call in calls}
 
@@ -30,8 +32,9 @@ class Pieces:
         is_new = covered is None
         if covered is None:
             plain = unescaped(text)
+            known = self.sources.words.size
             numbers = self.sources.words.numbers(plain)
-            covered = Covered(plain, numbers, cover(self.sources, plain, numbers))
+            covered = Covered(plain, numbers, cover(self.sources, plain, numbers), known)
             if len(numbers) >= SHINGLE:
                 self._covered[text] = covered
         for match in covered.matches:
@@ -58,6 +61,20 @@ class Pieces:
             if self._short(argument, path, covered.words(slot.start, slot.end), slot, ref):
                 free[slot.start : slot.end] = [False] * len(slot.key)
         return _runs(free)
+
+    def trace(self, call: Call, result: Explanation) -> None:
+        """Explain what a call without any known source was given, if its words or letters were only moved."""
+        for name, stretches in result.unknown.items():
+            argument = Argument(call, name, result)
+            for stretch in stretches:
+                found = self._scattered.find(stretch)
+                if found is None:
+                    continue
+                holder, others = self.latest(argument, found.source)
+                if holder is not None:
+                    owner = self.calls[holder.call].label
+                    detail = f"{name} holds the words of {owner}{at(holder.path)} {found.how} ({shown(stretch.text)})"
+                    argument.add(name, holder.call, "cover", "moved", detail + rejected(self.calls, others))
 
     def _matched(self, argument: Argument, path: str, covered: Covered, match: Match) -> None:
         holder, others = self.latest(argument, match.source)

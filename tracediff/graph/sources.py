@@ -179,6 +179,10 @@ class Sources:
         """Return the source that a place of the stream belongs to."""
         return self._indexed[bisect_right(self._starts, place) - 1]
 
+    def listed(self, start: int) -> list[Source]:
+        """Return the indexed sources from a rank on, in order of time."""
+        return self._indexed[start:]
+
     def parts(self, key: tuple[int, ...]) -> list[Piece]:
         """Return the outputs in which a short value stands delimited, in order of time."""
         return self._parts.get(key, [])

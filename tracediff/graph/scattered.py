@@ -1,0 +1,115 @@
+"""Last resort for a call with no known source at all: words in another order, or letters exchanged one for one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from operator import sub
+from typing import NamedTuple
+
+from tracediff.graph.findings import Stretch
+from tracediff.graph.sources import Source, Sources
+from tracediff.graph.words import spans, unescaped
+
+_WORDS = 8
+"""Words that such evidence needs at least."""
+_RARE = 24
+"""A word that stands in more sources than this says nothing about which one it is."""
+_SHARE = 0.85
+_LETTERS = 30
+"""Letters whose exchange must be consistent: chance can't do that."""
+_RUN = 5
+
+
+class Trace(NamedTuple):
+    """A source and how its text was changed."""
+
+    source: Source
+    how: str
+
+
+class Scattered:
+    """Finds sources whose words or letters were moved by code that nobody decorated."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self._done = [0, 0]
+        self._where: dict[int, list[Source]] = {}
+        self._lengths: dict[tuple[int, ...], list[tuple[Source, int]]] = {}
+
+    def find(self, stretch: Stretch) -> Trace | None:
+        """Return the source of a stretch of words that no other method explains."""
+        numbers = stretch.numbers
+        if len(numbers) < _WORDS:
+            return None
+        new = sum(number >= stretch.covered.known for number in numbers)
+        if new <= (1 - _SHARE) * len(numbers):
+            return self._reordered(numbers)
+        return self._exchanged(stretch.text.casefold()) if new >= len(numbers) // 2 else None
+
+    def _unread(self, reader: int) -> list[Source]:
+        """Return the outputs that one of the two indexes has not taken in yet; what a prompt was filled with is not its."""
+        found = self.sources.listed(self._done[reader])
+        self._done[reader] += len(found)
+        return [source for source in found if source.holders and source.literals is None]
+
+    def _reordered(self, numbers: tuple[int, ...]) -> Trace | None:
+        """Return the source that has nearly all of these words, if its rare words point at it."""
+        for source in self._unread(0):
+            for number in set(self.sources.numbers(source)):
+                self._where.setdefault(number, []).append(source)
+        votes: Counter[int] = Counter()
+        known: dict[int, Source] = {}
+        for number in set(numbers):
+            found = self._where.get(number, [])
+            if len(found) <= _RARE:
+                for source in found:
+                    votes[id(source)] += 1
+                    known[id(source)] = source
+        if not votes:
+            return None
+        top = max(votes.values())
+        source = next(known[key] for key in reversed(known) if votes[key] == top)  # the latest of equals
+        theirs = set(self.sources.numbers(source))
+        inside = [number in theirs for number in numbers]
+        first, last = inside.index(True), len(inside) - inside[::-1].index(True)
+        count = sum(inside[first:last])
+        bits = self.sources.words.bits([number for number in set(numbers) if number in theirs])
+        enough = count >= _WORDS and count >= _SHARE * (last - first) and top >= _WORDS // 2
+        return Trace(source, "in another order") if enough and bits >= 4 * _WORDS else None
+
+    def _exchanged(self, text: str) -> Trace | None:
+        """Return the source whose letters were exchanged one for one (rot13 and the like)."""
+        for source in self._unread(1):
+            lengths = list(map(sub, source.spans().ends, source.spans().starts))
+            for at in range(len(lengths) - _RUN + 1):
+                places = self._lengths.setdefault(tuple(lengths[at : at + _RUN]), [])
+                if len(places) < _RARE:
+                    places.append((source, at))
+        places_here = spans(text)
+        mine = [text[start:end] for start, end in zip(*places_here, strict=True)]
+        lengths = [len(word) for word in mine]
+        for start in range(len(mine) - _RUN + 1):
+            for source, at in self._lengths.get(tuple(lengths[start : start + _RUN]), ()):
+                if _is_exchange(mine[start:], _words(source)[at:]):
+                    return Trace(source, "with its letters exchanged")
+        return None
+
+
+def _words(source: Source) -> list[str]:
+    text = unescaped(source.text).casefold()
+    return [text[start:end] for start, end in zip(*source.spans(), strict=True)]
+
+
+def _is_exchange(mine: list[str], theirs: list[str]) -> bool:
+    """Return whether one fixed exchange of letters turns the first words of one text into those of the other."""
+    forth: dict[str, str] = {}
+    back: dict[str, str] = {}
+    seen = 0
+    for word, other in zip(mine, theirs, strict=False):
+        if len(word) != len(other):
+            break
+        for one, two in zip(word, other, strict=True):
+            if forth.setdefault(one, two) != two or back.setdefault(two, one) != one:
+                return False
+        seen += len(word)
+    return seen >= _LETTERS and seen >= 2 * len(forth)
