@@ -148,7 +148,7 @@ def main() -> None:
     print(f"{'run':28} {'records':>8} {'inference s':>12} {'words s':>9} {'ratio':>6}   us a record")
     for name, maker in (("rag", rag_run), ("steps", steps_run)):
         for has_refs in (True, False):
-            for count, rounds in ((chosen.records, 7), (chosen.long, 1)):
+            for count, rounds in ((chosen.records, 15), (chosen.long, 1)):
                 if count:
                     value, inference, yardstick = ratio(maker(count, has_refs=has_refs), rounds)
                     title = f"{name}, {'references' if has_refs else 'text alone'}"

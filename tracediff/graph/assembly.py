@@ -220,12 +220,12 @@ class _Assembly:
                     best[item.source, item.argument] = item
             edges += [_edge(nodes[item.source], nodes[target], item) for item in best.values()]
         for start, end, claim in applied(links, self.calls):
-            source, target = nodes[start], nodes[end]
             place = f"{claim.target}.{claim.argument}"
             detail = f"stated with link({claim.source!r}, {place!r}, kind={claim.kind!r})"
-            stands_for = (source, target, claim.argument)
-            edges = [edge for edge in edges if (edge.source, edge.target, edge.argument) != stands_for]
-            edges.append(Edge(source, target, claim.argument, "link", confidence("link", "only"), claim.kind, detail))
+            new = Edge(nodes[start], nodes[end], claim.argument, "link", confidence("link", "only"), claim.kind, detail)
+            stated_for = (new.source, new.target, new.argument)
+            edges = [edge for edge in edges if (edge.source, edge.target, edge.argument) != stated_for]
+            edges.append(new)
         return edges
 
     # -- the output ----------------------------------------------------------------------------------------------

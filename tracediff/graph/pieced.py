@@ -144,17 +144,17 @@ class Pieces:
 
     def latest(self, argument: Argument, source: Source) -> tuple[Holder | None, list[int]]:
         """Return the most recent holder that explains no equal text of this argument yet, and the other calls."""
-        used = argument.used.setdefault(source.text, [])
-        best: Holder | None = None
-        for holder in reversed(source.holders):
-            if best is None or holder.call not in used:
-                best = holder
-                if holder.call not in used:
-                    break
-        if best is None:
+        holders = source.holders
+        if not holders:
             return None, []
+        used = argument.used.setdefault(source.text, [])
+        best = holders[-1]
+        if len(holders) > 1 and best.call in used:
+            best = next((holder for holder in reversed(holders) if holder.call not in used), best)
         used.append(best.call)
-        return best, list(dict.fromkeys(holder.call for holder in source.holders[-4:] if holder.call != best.call))
+        if len(holders) == 1:
+            return best, []
+        return best, list(dict.fromkeys(holder.call for holder in holders[-4:] if holder.call != best.call))
 
 
 def _runs(free: list[bool]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from tracediff.graph.findings import Stretch
 from tracediff.graph.sources import Source, Sources
 from tracediff.graph.words import spans, unescaped
 
-_WORDS = 8
+_WORDS = 10
 """Words that such evidence needs at least."""
 _RARE = 24
 """A word that stands in more sources than this says nothing about which one it is."""
@@ -47,19 +47,24 @@ class Scattered:
         return self._exchanged(stretch.text.casefold()) if new >= len(numbers) // 2 else None
 
     def _unread(self, reader: int) -> list[Source]:
-        """Return the outputs that one of the two indexes has not taken in yet; what a prompt was filled with is not its."""
+        """Return the outputs that one of the two indexes has not taken in yet; a prompt's values are not its own."""
         found = self.sources.listed(self._done[reader])
         self._done[reader] += len(found)
         return [source for source in found if source.holders and source.literals is None]
 
     def _reordered(self, numbers: tuple[int, ...]) -> Trace | None:
         """Return the source that has nearly all of these words, if its rare words point at it."""
+        rare = self.sources.words.rare(numbers, _RARE)
+        if len(rare) < _WORDS // 2:
+            return None
         for source in self._unread(0):
             for number in set(self.sources.numbers(source)):
-                self._where.setdefault(number, []).append(source)
+                found = self._where.setdefault(number, [])
+                if len(found) <= _RARE:
+                    found.append(source)
         votes: Counter[int] = Counter()
         known: dict[int, Source] = {}
-        for number in set(numbers):
+        for number in rare:
             found = self._where.get(number, [])
             if len(found) <= _RARE:
                 for source in found:
@@ -75,7 +80,7 @@ class Scattered:
         count = sum(inside[first:last])
         bits = self.sources.words.bits([number for number in set(numbers) if number in theirs])
         enough = count >= _WORDS and count >= _SHARE * (last - first) and top >= _WORDS // 2
-        return Trace(source, "in another order") if enough and bits >= 4 * _WORDS else None
+        return Trace(source, "in another order") if enough and bits >= 3 * _WORDS else None
 
     def _exchanged(self, text: str) -> Trace | None:
         """Return the source whose letters were exchanged one for one (rot13 and the like)."""

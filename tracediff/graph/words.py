@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from itertools import accumulate, count
+from collections.abc import Iterable
+from itertools import accumulate, chain, count
 from typing import NamedTuple
 
 _WORD = re.compile(r"\w+")
@@ -60,12 +61,20 @@ class Vocabulary:
         """Words counted so far."""
         return self._total
 
+    def _counted(self) -> Counter[int]:
+        if self._pending:
+            self._counts.update(chain.from_iterable(self._pending))
+            self._pending.clear()
+        return self._counts
+
+    def rare(self, numbers: Iterable[int], limit: int) -> list[int]:
+        """Return the distinct words among these that sources hold, but not more often than ``limit`` times."""
+        counts = self._counted()
+        return [number for number in dict.fromkeys(numbers) if 0 < counts[number] <= limit]
+
     def bits(self, numbers: list[int]) -> float:
         """Return how surprising this sequence is: the sum of -log2 of each word's share of all sources."""
-        counts = self._counts
-        for pending in self._pending:
-            counts.update(pending)
-        self._pending.clear()
+        counts = self._counted()
         limit = math.log2(self._total + 1)
         return sum(limit - math.log2(counts[number] or 1) for number in numbers)
 
