@@ -12,6 +12,9 @@ from tracediff.graph.words import Spans, spans, unescaped
 _STRIDE = 16
 _WITHIN = 2.5
 """How much more evidence a stretch needs that does not stand on its own in the text."""
+_GOES_ON = re.compile(r"[.:;!?]\s+")
+_OPENING = 2.0
+"""How much more evidence it needs when more words follow on the line."""
 _PHRASE = 6 * SHINGLE
 """Words from which on nobody writes the same by chance."""
 _EDGE = re.compile(r"[\n:=\"'`()\[\]{}<>|*.!?;\u2026\u2013\u2014\u201c\u201d#-]")
@@ -147,7 +150,7 @@ class _Cut:
             source = self.sources.at(place_at)
             at = place_at - source.start
             total = len(self.sources.numbers(source))
-            is_verbatim = len(stretch.places) > 1 and bool(source.holders) and self._is_verbatim(source, at, length)
+            is_verbatim = len(stretch.places) > 1 and (not source.holders or self._is_verbatim(source, at, length))
             match = Match(start, end, source, at, length == total)
             rank = (is_verbatim, match.is_full, bool(source.holders), length / total, place_at)
             if best is None or rank > best[0]:
@@ -164,25 +167,28 @@ class _Cut:
         """Return whether a partial match says enough: 9 bits and log2 of all words, more within a sentence."""
         words = self.sources.words
         needed = 9.0 + max(words.total, 1).bit_length()
-        if match.source.holders and match.length < _PHRASE and not self._is_set_apart(match):
-            if match.length < 2 * SHINGLE:
+        if match.length >= _PHRASE:
+            return True
+        if match.source.holders:
+            apart = self._apartness(match)
+            if apart is None and match.length < 2 * SHINGLE:
                 return False
-            needed *= _WITHIN
-        return match.length >= _PHRASE or words.bits(self.numbers[match.start : match.end]) >= needed
+            needed *= apart or _WITHIN
+        return words.bits(self.numbers[match.start : match.end]) >= needed
 
-    def _is_set_apart(self, match: Match) -> bool:
-        """Return whether a stretch stands on its own in the text, as a value in a template does.
+    def _apartness(self, match: Match) -> float | None:
+        """Return how much evidence a stretch needs by how it stands in the text; None within a sentence.
 
-        A stock phrase that two writers share goes on with different words; a value ends at a line edge, a colon, a
-        quote or the end of a sentence, or is cut within a word.
+        A value in a template stands on its own: it ends at a line edge, a quote or a colon before it, or is cut within a
+        word. A phrase that many writers open with ends in punctuation too, but then their own words follow on the line.
         """
         if self._spans is None:
             self._spans = spans(self.text)
         starts, ends = self._spans
         start, end = match.start, match.end
-        is_first, is_last = start == 0, end == len(self.numbers)
-        opens = is_first or _EDGE.search(self.text[ends[start - 1] : starts[start]]) is not None
-        closes = is_last or _EDGE.search(self.text[ends[end - 1] : starts[end]]) is not None
+        before = self.text[ends[start - 1] : starts[start]] if start else "\n"
+        after = self.text[ends[end - 1] : starts[end]] if end < len(self.numbers) else "\n"
+        opens, closes = _EDGE.search(before) is not None, _EDGE.search(after) is not None
         if not opens and match.at > 0:
             whole = _word(match.source, match.at - 1)
             part = self.text[starts[start - 1] : ends[start - 1]]
@@ -191,7 +197,9 @@ class _Cut:
             whole = _word(match.source, match.at + match.length)
             part = self.text[starts[end] : ends[end]]
             closes = whole.startswith(part) and part != whole
-        return opens and closes
+        if not (opens and closes):
+            return None
+        return 1.0 if "\n" in after or not _GOES_ON.fullmatch(after) else _OPENING
 
 
 def _word(source: Source, index: int) -> str:

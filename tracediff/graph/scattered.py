@@ -117,4 +117,5 @@ def _is_exchange(mine: list[str], theirs: list[str]) -> bool:
             if forth.setdefault(one, two) != two or back.setdefault(two, one) != one:
                 return False
         seen += len(word)
-    return seen >= _LETTERS and seen >= 2 * len(forth)
+    moved = sum(one != two for one, two in forth.items())
+    return seen >= _LETTERS and seen >= 2 * len(forth) and 2 * moved >= len(forth)
