@@ -239,9 +239,10 @@ class _Assembly:
             if source is not None:
                 detail = "the output is the very object that it returned"
                 return [Finding(source, "output", "identity", confidence("identity", "only"), detail)]
-        findings = self.explainer.explain(None, {"output": output}, refs).findings
-        if findings:
-            return findings
+        explanation = self.explainer.explain(None, {"output": output}, refs)
+        has_text = any(isinstance(leaf, str) for _, leaf in leaves(output, "output"))
+        if explanation.findings or (has_text and not explanation.unknown):  # known, if only from outside
+            return explanation.findings
         used = {item.source for found in self.found.values() for item in found}
         return [
             Finding(call.position, "output", "inside", confidence("inside", "output"), "nothing used its output")
