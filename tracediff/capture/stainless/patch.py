@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from tracediff.capture.stainless.calls import attach_client
 from tracediff.capture.stainless.media import without_media
 from tracediff.capture.stainless.shape import Shape, is_given, settings_of
 from tracediff.capture.stainless.streams import tee_body, tee_items
-from tracediff.capture.stainless.watch import Seen, Watch
+from tracediff.capture.stainless.watch import Watch
 from tracediff.capture.stainless.wire import decoder_of
 from tracediff.errors import MissingIntegration
 
@@ -188,7 +188,7 @@ class _Request:
             late = {name: watch.drawing(name, value) for name, value in drawn.items() if given.get(name) is value}
             self._replace("json_data", {**given, **late})
         if callable(options.post_parser):
-            self._replace("post_parser", Seen(watch, options.post_parser))
+            self._replace("post_parser", watch.parsed_by(options.post_parser))
         self._token = attach_client(self._call)
 
     def _replace(self, name: str, value: Any) -> None:
@@ -266,10 +266,25 @@ def _parsed(raw: Any, response: Any) -> Any:
     """
     if "json" in response.headers.get("content-type", ""):
         try:
-            return raw.parse()
+            parsed = raw.parse()
+            return _finished(parsed) if inspect.iscoroutine(parsed) else parsed
         except Exception:  # noqa: S110 - the program meets it when it parses
             pass
     return _plain(response)
+
+
+def _finished(parsing: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of a coroutine that has nothing to wait for: the body is there.
+
+    Raises:
+        RuntimeError: it waits for something after all.
+    """
+    try:
+        parsing.send(None)
+    except StopIteration as done:
+        return done.value
+    parsing.close()
+    raise RuntimeError("the client's parser waits")
 
 
 def _plain(response: Any) -> Any:

@@ -52,6 +52,18 @@ class Watch:
         self.parsing: object = None
         """The answer whose structured output the client is parsing; it may raise on it."""
 
+    def parsed_by(self, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return the client's own parser of structured output, which shows what it parses: it may raise on it.
+
+        A plain function, because some clients deep-copy it with the options of a request.
+        """
+
+        def parse(answer: Any) -> Any:
+            self.parsing = answer
+            return parser(answer)
+
+        return parse
+
     def drawing(self, argument: str, values: Iterator[object]) -> Iterator[object]:
         """Yield what the client draws from an iterator that the program gave as ``argument``, and take it too."""
         drawn = self._late[argument] = []
@@ -151,18 +163,3 @@ class Watch:
         for path, held in reply.held:
             hold(self._call, path, held)
         self._call.end(reply.output, error=error, attributes=attributes)
-
-
-class Seen:
-    """The client's own parser of structured output, which shows what it parses: it may raise on it."""
-
-    __slots__ = ("_parser", "_watch")
-
-    def __init__(self, watch: Watch, parser: Any) -> None:
-        self._watch = watch
-        self._parser = parser
-
-    def __call__(self, answer: Any) -> Any:
-        """Return what the client's parser makes of ``answer``."""
-        self._watch.parsing = answer
-        return self._parser(answer)
