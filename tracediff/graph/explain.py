@@ -71,7 +71,7 @@ class Explainer:
         self, argument: Argument, refs: Mapping[str, Ref], found: list[tuple[str, Scalar]]
     ) -> list[tuple[str, int]]:
         """Return (path, source) of the lists and objects that were handed over whole, innermost first."""
-        scalars = {path for path, _ in found}
+        scalars = {path for path, leaf in found if not isinstance(leaf, bool)}
         around: list[tuple[str, int]] = []
         for path, ref in refs.items():
             if path in scalars or not _is_at(path, argument.name):
