@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,20 @@ from tracediff.capture.stainless.calls import hold, take
 from tracediff.capture.stainless.shape import Fold, Reply, Shape
 
 _NOTHING = Reply(None, {}, is_whole=False)
+
+
+def _unfelt(step: Callable[..., None]) -> Callable[..., None]:
+    """Return an ending step that never raises into the program: its failure is counted and ends the record anyway."""
+
+    @functools.wraps(step)
+    def guarded(watch: Watch, *args: Any) -> None:
+        try:
+            step(watch, *args)
+        except Exception as error:
+            faults.note(f"ending a client call: {step.__name__}", error)
+            watch.give_up()
+
+    return guarded
 
 
 class Watch:
@@ -76,6 +91,7 @@ class Watch:
         while self._late:
             take(self._call, *self._late.popitem())
 
+    @_unfelt
     def failed(self, error: BaseException) -> None:
         """End with the exception that left the call or its stream."""
         reply = self._read()
@@ -86,6 +102,7 @@ class Watch:
             fault = "truncated"
         self._end(reply, fault, error)
 
+    @_unfelt
     def answered(self, answer: object) -> None:
         """End with a whole answer: a parsed object, or the text of a page that is none."""
         if answer is None or isinstance(answer, str | bytes):
@@ -118,10 +135,12 @@ class Watch:
         if self._decode is not None:
             self._chunks.append(data)
 
+    @_unfelt
     def exhausted(self) -> None:
         """End: the stream has no more."""
         self._finish("truncated")
 
+    @_unfelt
     def abandoned(self) -> None:
         """End: the program closed or dropped the stream."""
         if not self.is_advancing:
