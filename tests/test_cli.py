@@ -210,6 +210,11 @@ def test_graph_prints_a_tree_and_writes_pictures(env, tmp_path):
     for name in ("a.svg", "a.dot", "a.html"):
         assert "app.wrap#0" in (tmp_path / name).read_text()
     assert json.loads(run("graph", "run.jsonl", "--json", cwd=tmp_path).stdout) == traced.graph().to_json()
+    from tracediff.testing import ScriptedEngine
+
+    td.backward(traced.graph(), 0.0, ScriptedEngine()).save(tmp_path / "g.json")
+    drawn = run("graph", "run.jsonl", "--gradients", "g.json", "--html", "b.html", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
     missing = run("graph", "absent.jsonl", cwd=tmp_path)
     assert missing.returncode == 2
     assert "absent.jsonl" in missing.stderr

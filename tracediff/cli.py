@@ -193,19 +193,25 @@ def graph(
     svg: Annotated[Path | None, typer.Option(help="Write an SVG image.")] = None,
     dot: Annotated[Path | None, typer.Option(help="Write Graphviz DOT.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
+    gradients: Annotated[Path | None, typer.Option(help="Show the gradients saved with gradients.save(path).")] = None,
     as_json: Json = False,
 ) -> None:
     """Show what fed what in a saved run: a tree here, pictures with --svg, --dot or --html.
 
     Example: tracediff graph run.jsonl --html run.html
     """
+    from tracediff.autodiff import Gradients
     from tracediff.graph import ParameterGraph
     from tracediff.report import graph_view
 
     found = ParameterGraph.from_jsonl(run)
-    for path, draw in ((svg, graph_view.svg), (dot, graph_view.dot), (html, graph_view.page)):
-        if path is not None:
-            _write(path, draw(found))
+    flowing = None if gradients is None else Gradients.load(gradients)
+    if dot is not None:
+        _write(dot, graph_view.dot(found))
+    if svg is not None:
+        _write(svg, graph_view.svg(found, flowing))
+    if html is not None:
+        _write(html, graph_view.page(found, flowing))
     print(json.dumps(found.to_json()) if as_json else graph_view.tree(found))
 
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tracediff.errors import DataError
+
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +65,32 @@ class Gradients:
     """Sample id -> why its engine calls failed; such a sample has no gradients here."""
     notes: tuple[str, ...] = ()
     """Doubts: losses that had to be placed without an edge, node losses on sites that were not called."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the gradients as JSON, for ``tracediff graph RUN --gradients PATH``."""
+        document = {"tracediff_gradients": _FORMAT, **asdict(self)}
+        Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Gradients:
+        """Return the gradients that ``save`` wrote. Raises DataError when the file is missing or is no such file."""
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            if document.pop("tracediff_gradients") != _FORMAT:
+                raise ValueError("another version")
+            lists = {key: _gradients(document.pop(key)) for key in ("parameters", "nodes")}
+            sequences = {key: tuple(document.pop(key)) for key in ("no_cause", "unread", "notes")}
+            return cls(**lists, **sequences, **document)
+        except OSError as error:
+            raise DataError(f"{os.fspath(path)} can't be read: {error.strerror or error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{os.fspath(path)} holds no gradients ({error}); expected a file of gradients.save"
+            ) from error
+
+
+def _gradients(found: Mapping[str, list[dict[str, Any]]]) -> dict[str, tuple[Gradient, ...]]:
+    return {
+        key: tuple(Gradient(**{**item, "context": GradientContext(**item["context"])}) for item in items)
+        for key, items in found.items()
+    }
