@@ -76,14 +76,14 @@ class Gradients:
         """Return the gradients that ``save`` wrote. Raises DataError when the file is missing or is no such file."""
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
-            if document.pop("tracediff_gradients") != _FORMAT:
-                raise ValueError("another version")
+            version = document.pop("tracediff_gradients")
+            assert version == _FORMAT, f"version {version!r}"
             lists = {key: _gradients(document.pop(key)) for key in ("parameters", "nodes")}
             sequences = {key: tuple(document.pop(key)) for key in ("no_cause", "unread", "notes")}
             return cls(**lists, **sequences, **document)
         except OSError as error:
             raise DataError(f"{os.fspath(path)} can't be read: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (AssertionError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{os.fspath(path)} holds no gradients ({error}); expected a file of gradients.save"
             ) from error
