@@ -27,7 +27,32 @@ class Pieces:
         self._positions = {call.record.id: call.position for call in calls}
 
     def compose(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
-        """Explain one text of an argument: find its stretches, then the short values between them."""
+        """Explain one text of an argument: lines that are outputs, then the blocks between them."""
+        if "\n" not in text:
+            self._block(argument, path, text, ref)
+            return
+        block: list[str] = []
+        for line in text.split("\n"):
+            source = self.sources.line(line.strip(" \t-*"))
+            if source is None:
+                block.append(line)
+                continue
+            if block:
+                self._block(argument, path, "\n".join(block), ref)
+                block = []
+            self._line(argument, path, source)
+        if block:
+            self._block(argument, path, "\n".join(block), ref)
+
+    def _line(self, argument: Argument, path: str, source: Source) -> None:
+        holder, others = self.latest(argument, source)
+        if holder is not None:
+            owner = self.calls[holder.call].label
+            detail = f"a line of {path} is all of what {owner} put out{at(holder.path)} ({shown(source.text)})"
+            argument.add(path, holder.call, "cover", "full", detail + rejected(self.calls, others))
+
+    def _block(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
+        """Explain a text or some lines of it: find stretches of earlier texts, then the short values between them."""
         covered = self._covered.get(text)
         is_new = covered is None
         if covered is None:

@@ -10,7 +10,7 @@ from tracediff.graph.findings import Stretch
 from tracediff.graph.sources import Source, Sources
 from tracediff.graph.words import spans, unescaped
 
-_WORDS = 10
+_WORDS = 14
 """Words that such evidence needs at least."""
 _RARE = 24
 """A word that stands in more sources than this says nothing about which one it is."""
@@ -55,7 +55,7 @@ class Scattered:
     def _reordered(self, numbers: tuple[int, ...]) -> Trace | None:
         """Return the source that has nearly all of these words, if its rare words point at it."""
         rare = self.sources.words.rare(numbers, _RARE)
-        if len(rare) < _WORDS // 2:
+        if len(rare) < _WORDS // 3:
             return None
         for source in self._unread(0):
             for number in set(self.sources.numbers(source)):
@@ -79,8 +79,8 @@ class Scattered:
         first, last = inside.index(True), len(inside) - inside[::-1].index(True)
         count = sum(inside[first:last])
         bits = self.sources.words.bits([number for number in set(numbers) if number in theirs])
-        enough = count >= _WORDS and count >= _SHARE * (last - first) and top >= _WORDS // 2
-        return Trace(source, "in another order") if enough and bits >= 3 * _WORDS else None
+        enough = count >= _WORDS and count >= _SHARE * (last - first) and top >= _WORDS // 3
+        return Trace(source, "in another order") if enough and bits >= 2 * _WORDS else None
 
     def _exchanged(self, text: str) -> Trace | None:
         """Return the source whose letters were exchanged one for one (rot13 and the like)."""

@@ -95,6 +95,8 @@ class Sources:
         self._parts: dict[tuple[int, ...], list[Piece]] = {}
         self._unsplit: list[tuple[Source, Holder]] = []
         self._firsts: set[int] = set()
+        self._inner_lines: set[str] = set()
+        """Lines of outputs of several lines: what holds one may hold its neighbours too."""
         self._index: dict[int, int] = {}
         self._more: dict[int, list[int]] = {}
         self.stream: list[int] = [BOUNDARY]
@@ -118,6 +120,8 @@ class Sources:
         source.holders.append(holder)
         if source.start >= 0:
             return
+        if "\n" in key:
+            self._inner_lines.update(line.strip() for line in key.split("\n"))
         known = self.words.size
         numbers = self.numbers(source)
         if literals is None and len(key) > 3 and len(numbers) > 1:
@@ -143,6 +147,13 @@ class Sources:
         for i, number in enumerate(numbers):
             if not number & 3 and i <= last:
                 setdefault(hash((number, numbers[i + 1], numbers[i + 2], numbers[i + 3])), start + i)
+
+    def line(self, text: str) -> Source | None:
+        """Return the output that is exactly this line, if no other output holds it among further lines."""
+        source = self.whole.get(text)
+        if source is None or source.start < 0 or not source.holders or text in self._inner_lines:
+            return None
+        return source
 
     def _put(self, source: Source, numbers: list[int]) -> int:
         start = source.start = len(self.stream)
