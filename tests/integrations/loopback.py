@@ -52,6 +52,8 @@ class Loopback:
     def __init__(self):
         self.answers = []
         self.seen = []
+        self.late = 0
+        """Events that nobody set in time."""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -73,7 +75,7 @@ class Loopback:
                         self.close_connection = True
                         return
                     if isinstance(chunk, threading.Event):
-                        chunk.wait(10)
+                        server.late += not chunk.wait(10)
                     elif isinstance(chunk, float):
                         time.sleep(chunk)
                     elif chunk:
@@ -100,6 +102,7 @@ class Loopback:
         """Answer with these, the last one again and again; forget what was seen."""
         self.answers = list(answers)
         self.seen = []
+        self.late = 0
 
     def close(self):
         self._http.shutdown()
