@@ -94,8 +94,11 @@ def test_the_result_of_one_call_is_that_call():
 
 
 def test_a_result_computed_outside_gathers_what_nothing_used():
-    graph = build([record(1, "a", {}, LONG), record(2, "b", {"text": LONG}, "It is sold to them.")], output=3)
-    assert [edge.source.label for edge in graph.predecessors(graph.output)] == ["b#0"]
+    records = [record(1, "a", {}, LONG), record(2, "b", {"text": LONG}, "It is sold to them.")]
+    assert build(records, output=3).output.label == "b#0"
+    more = [*records, record(3, "c", {"text": LONG}, "Two people from Ghent.")]
+    graph = build(more, output=3)
+    assert [edge.source.label for edge in graph.predecessors(graph.output)] == ["b#0", "c#0"]
     assert graph.edges[-1].confidence < 0.9
 
 

@@ -252,7 +252,7 @@ class _Assembly:
 
     def _output(self, nodes: list[Node], output: Value, final: list[Finding]) -> tuple[Node, list[Edge]]:
         sources = sorted({item.source for item in final})
-        if len(sources) == 1 and final[0].evidence != "inside":
+        if len(sources) == 1:
             return nodes[sources[0]], []
         taken = {node.id for node in nodes}
         name = "output"
