@@ -64,6 +64,16 @@ EVALUATION_SCORE = "gen_ai.evaluation.score.value"
 EVALUATION_LABEL = "gen_ai.evaluation.score.label"
 EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
 
+# A run's outermost span
+INVOKE_WORKFLOW = "invoke_workflow"
+"""The operation of a run."""
+WORKFLOW_NAME = "gen_ai.workflow.name"
+
+# Metrics
+METRIC_DURATION = "gen_ai.client.operation.duration"
+METRIC_TOKENS = "gen_ai.client.token.usage"
+TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - a count of tokens, no secret
+
 CAPTURE_CONTENT_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 # Our own
@@ -73,8 +83,14 @@ RUN_ID = "tracediff.run_id"
 SAMPLE_ID = "tracediff.sample_id"
 SITE = "tracediff.site"
 KIND = "tracediff.kind"
+SEQUENCE = "tracediff.sequence"
+"""``start end``: the run's sequence numbers, which put its calls in order where clocks do not."""
 REFS = "tracediff.refs"
+"""[path, source id, source path, producers] of each identity reference, as JSON; without content no paths."""
+RUN = "tracediff.run"
+"""On the run's outermost span, with content: the header of a run file as JSON (output, sample, scores)."""
 EDGES = "tracediff.edges"
+"""On the run's outermost span, without content: nodes and edges as they were inferred in the process, no text."""
 PARAMETER = "tracediff.parameter"
 YIELDS = "tracediff.yields"
 """On a generator or stream: the run's sequence number at which each item of the output left it, in order."""

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tracediff import attributes as keys
-from tracediff.capture import spans
+from tracediff.capture import runspan, spans
 from tracediff.capture.faults import faults
 from tracediff.capture.recorder import begin
 from tracediff.capture.records import Ref, SpanRecord
@@ -25,12 +25,12 @@ from tracediff.scores import Score
 
 @pytest.fixture
 def exported():
-    """Finished spans by name."""
+    """Finished spans of calls and scores; the runs' own are the affair of tests/graph/test_otlp.py."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     spans.use_provider(provider)
-    yield exporter.get_finished_spans
+    yield lambda: tuple(span for span in exporter.get_finished_spans() if not span.name.startswith("invoke_workflow"))
     spans.use_provider(None)
 
 
@@ -83,7 +83,7 @@ def test_no_content_leaves_unless_it_is_asked_for(exported, monkeypatch, setting
     with record() as run:
         call_model(ValueError("planted canary"))
         begin("app.task", "prompt", {"x": "canary"}, parameter=parameter).end("planted canary canary")
-    spans.evaluated(run.recording, "score", Score(0.5, "planted canary"))
+    runspan.evaluated(run.recording, "score", Score(0.5, "planted canary"))
     assert len(exported()) == 3
     for span in exported():
         assert "canar" not in span.to_json()
@@ -167,6 +167,7 @@ def test_calls_nest_and_the_program_s_own_spans_lie_inside(exported):
         outer.end()
     inner, outermost = exported()
     assert inner.parent.span_id == outermost.context.span_id == within
+    assert outermost.parent is not None  # the run's own
     assert run.records[0].parent_id == run.records[1].id
 
 
@@ -263,7 +264,7 @@ def test_record_to_attributes_and_back_is_identity(made):
 def test_a_score_is_an_evaluation_event_in_the_run_s_trace(exported, with_content):
     with record() as run:
         call_model()
-    spans.evaluated(run.recording, "length", Score(0.25, "too long"))
+    runspan.evaluated(run.recording, "length", Score(0.25, "too long"))
     called, judged = exported()
     (event,) = judged.events
     assert event.name == "gen_ai.evaluation.result"
@@ -272,7 +273,7 @@ def test_a_score_is_an_evaluation_event_in_the_run_s_trace(exported, with_conten
         keys.EVALUATION_SCORE: 0.25,
         keys.EVALUATION_EXPLANATION: "too long",
     }
-    assert judged.parent.span_id == called.context.span_id
+    assert judged.parent.span_id == called.parent.span_id
     assert judged.context.trace_id == called.context.trace_id
 
 

@@ -24,23 +24,31 @@ def is_wanted() -> bool:
     return os.environ.get(keys.CAPTURE_CONTENT_VARIABLE, "").upper() in _WITH_CONTENT
 
 
+def clean(text: str) -> str:
+    """Return a text that protocol buffers can hold: lone surrogates become question marks.
+
+    One text that can't be encoded would cost the exporter its whole batch.
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def of_record(record: SpanRecord) -> dict[str, str]:
-    """Return the content attributes of a record: what viewers know, and the record itself."""
+    """Return the content attributes of a record that viewers know."""
     found: dict[str, str] = {}
     match record.kind:
         case "llm":
             found = dict(_llm(record))
         case "prompt":
             arguments = list(record.inputs.items())[:_MAX_VARIABLES]
-            found = {keys.PROMPT_VARIABLE_PREFIX + name: _text(value) for name, value in arguments}
+            found = {keys.PROMPT_VARIABLE_PREFIX + clean(name): _text(value) for name, value in arguments}
         case "tool":
             found = {keys.TOOL_CALL_ARGUMENTS: _json(dict(record.inputs)), keys.TOOL_CALL_RESULT: _json(record.output)}
         case "retriever":
             query = next((value for value in record.inputs.values() if isinstance(value, str)), "")
-            found = {keys.RETRIEVAL_QUERY: query, keys.RETRIEVAL_DOCUMENTS: _json(record.output)}
+            found = {keys.RETRIEVAL_QUERY: clean(query), keys.RETRIEVAL_DOCUMENTS: _json(record.output)}
         case _:
             pass
-    return found | record_attributes(record)
+    return found
 
 
 def _llm(record: SpanRecord) -> Iterator[tuple[str, str]]:
@@ -92,7 +100,7 @@ def _field(value: Value, key: str) -> Any:
 
 def _text(value: Value) -> str:
     """Return a string as it is, anything else as JSON."""
-    return value if isinstance(value, str) else _json(value)
+    return clean(value) if isinstance(value, str) else _json(value)
 
 
 def _json(value: Any) -> str:
@@ -105,7 +113,7 @@ def _plain(value: Any) -> Any:
     """Return a snapshot without its own types."""
     match value:
         case str():
-            return value.encode("utf-8", "replace").decode()
+            return clean(value)
         case bool() | float() | None:
             return value
         case int():

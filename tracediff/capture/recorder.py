@@ -53,6 +53,7 @@ class _Run:
         "open_calls",
         "outer_span",
         "run_id",
+        "span",
         "span_contexts",
         "table",
     )
@@ -66,6 +67,8 @@ class _Run:
         self.is_content_wanted: bool | None = None
         self.outer_span: object = None
         """The program's own span, in which the first exported call of the run was entered."""
+        self.span: api.Span | None = None
+        """The exported span of the run itself, where it was opened by ``record`` or ``trace``."""
         self.span_contexts: dict[str, api.SpanContext] = {}
         """Record id -> context of its exported span: what links point to."""
         self.lock = threading.RLock()  # a garbage collection inside it may end a dropped stream
@@ -74,9 +77,7 @@ class _Run:
 class Recording:
     """The records of one run, or of a part of it: a recording opened inside another is a view of its part."""
 
-    def __init__(
-        self, *, sample_id: str = "", is_trial: bool = False, outer: Recording | None = None
-    ) -> None:
+    def __init__(self, *, sample_id: str = "", is_trial: bool = False, outer: Recording | None = None) -> None:
         """Open a recording; ``outer`` is the one it lies in."""
         while outer is not None and not outer.is_open:
             outer = outer.outer
@@ -110,7 +111,14 @@ class Recording:
         candidate = scope.candidate if scope is not None else None
         _live.open[id(self)] = self
         with scoped(Scope(candidate, self, outer_id, self.is_trial)):
-            yield
+            if self.outer is not None or self._run.span is None:
+                yield
+                return
+            token = enter_context(api.set_span_in_context(self._run.span, current_context()))
+            try:
+                yield
+            finally:
+                detach(token)
 
     def set_output(self, value: object) -> None:
         """Say what the result of the run is."""
@@ -303,11 +311,11 @@ class Call:
         self.end_ns = time_ns()
         self.ended = run.next()
         self.recording._add(self)
+        if self.owns_recording:
+            self.recording.close()
         if self.span is not None:
             spans.finish(self)
             self.span = None  # kept for links: its context only
-        if self.owns_recording:
-            self.recording.close()
 
     def record(self) -> SpanRecord:
         """Return the record of this call, which has ended."""
@@ -404,4 +412,3 @@ def error_text(error: BaseException) -> str:
     except Exception:  # the program's own __str__
         return name
     return f"{name}: {message[:_ERROR_CHARS]}" if message else name
-

@@ -29,10 +29,20 @@ class RunFile:
     scores: tuple[tuple[str, Score], ...] = ()
     """(name of the score, score), in the order they were given."""
     error: str | None = None
+    links: tuple[tuple[str, str, str, str], ...] = ()
+    """(source, target, argument, kind) that were stated in the process."""
 
 
 def write_run(path: str | Path, run: RunFile) -> None:
     """Write ``run``; the file is private to its owner, for it holds what the program was given."""
+    lines = [header_to_json(run), *(codec.record_to_json(record) for record in run.records)]
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(line + "\n" for line in lines)
+
+
+def header_to_json(run: RunFile, **more: int) -> str:
+    """Return what only the run knows (all but its records) as one line of JSON; ``more`` is added as it is."""
     header = {
         "tracediff": VERSION,
         "run_id": run.run_id,
@@ -45,11 +55,26 @@ def write_run(path: str | Path, run: RunFile) -> None:
         "output_inferred": run.is_output_inferred,
         "scores": [[codec.encode(name), score.value, codec.encode(score.feedback)] for name, score in run.scores],
         "error": codec.encode(run.error),
+        "links": [[codec.encode(part) for part in link] for link in run.links],
+        **more,
     }
-    lines = [codec.write_tree(header), *(codec.record_to_json(record) for record in run.records)]
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(line + "\n" for line in lines)
+    return codec.write_tree(header)
+
+
+def run_from_header(header: str, run_id: str, records: tuple[SpanRecord, ...]) -> RunFile:
+    """Return the run of a header that ``header_to_json`` made; without one, a run whose output is not known.
+
+    Raises DataError when the header was cut or is none.
+    """
+    if not header:
+        return RunFile(run_id, "", records, is_output_inferred=True)
+    try:
+        found = _header(codec.read_tree(header))
+    except KeyError as missing:
+        raise DataError(f"the header of run {run_id} lacks {missing}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"the header of run {run_id} can't be read: {error}") from None
+    return RunFile(records=records, **{**found, "run_id": run_id})
 
 
 def read_run(path: str | Path) -> RunFile:
@@ -83,7 +108,15 @@ def _header(tree: Any) -> dict[str, Any]:
             for name, value, feedback in tree.get("scores") or []
         ),
         "error": codec.decode(tree.get("error")),
+        "links": tuple(_link(link) for link in tree.get("links") or []),
     }
+
+
+def _link(tree: Any) -> tuple[str, str, str, str]:
+    source, target, argument, kind = (codec.decode(part) for part in tree)
+    if kind not in ("data", "skip"):
+        raise DataError(f"a link of kind {kind!r}; expected 'data' or 'skip'")
+    return source, target, argument, kind
 
 
 def _at(path: str | Path, number: int, read: Any) -> Any:

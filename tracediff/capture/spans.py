@@ -3,6 +3,10 @@
 The global provider is used as it is and never set. With the API's default provider nothing is exported and the check
 costs less than a microsecond. The export is a copy: a span that was not sampled, a full queue or a dead collector
 takes nothing from a recording.
+
+A run that ``record`` or ``trace`` opened has a span of its own (``capture.runspan``). Exported but not recorded, the
+outermost call is a run of its own: with content its span carries the run's header; without content no edges are
+inferred in the program's time, so what its spans say of edges are the references by identity, which are known anyway.
 """
 
 from __future__ import annotations
@@ -12,28 +16,30 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from opentelemetry import trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, SpanKind, Status, StatusCode, Tracer
 
 from tracediff import attributes as keys
-from tracediff.capture import content
-from tracediff.capture.content import record_attributes, record_from_attributes
+from tracediff.capture import content, redaction
+from tracediff.capture.content import clean, record_attributes, record_from_attributes
 from tracediff.capture.context import current_context
 from tracediff.capture.faults import faults
-from tracediff.scores import Score
+from tracediff.capture.records import Ref, SpanRecord
+from tracediff.capture.runfile import RunFile, header_to_json
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from tracediff.capture.recorder import Call, Recording
-    from tracediff.capture.records import SpanRecord
 
 __all__ = [
-    "evaluated",
     "finish",
     "is_on",
     "is_private",
+    "is_suppressed",
     "record_attributes",
     "record_from_attributes",
     "start",
@@ -43,8 +49,14 @@ __all__ = [
 _OPERATIONS = {"llm": "chat", "tool": "execute_tool", "retriever": "retrieval"}
 """Record kind -> GenAI operation; a record that names its own operation wins, other kinds have none."""
 _AT_START = (keys.PROVIDER_NAME, keys.REQUEST_MODEL, keys.SERVER_ADDRESS, keys.SERVER_PORT)
-_MAX_ATTRIBUTES = 40 - len(_AT_START) - 3
-"""Set at the end of a span. The default limit is 128, and it drops the oldest first: the required ones."""
+_MAX_ATTRIBUTES = 40 - len(_AT_START) - 2
+"""Set at the end of a span, at most. OpenTelemetry's default limit is 128, and it drops the oldest first."""
+_NO_CONTENT = ("gen_ai.request.", "gen_ai.response.", "gen_ai.usage.", "server.")
+_NO_CONTENT_KEYS = frozenset({
+    keys.OPERATION_NAME, keys.PROVIDER_NAME, keys.OUTPUT_TYPE, keys.CONVERSATION_ID, keys.TOOL_TYPE, keys.TOOL_CALL_ID,
+    keys.RETRIEVAL_TOP_K, keys.FAULT, keys.UNFINISHED, keys.ERROR_TYPE,
+})  # fmt: skip
+"""Attributes of a record that leave without content export: settings and figures, never what a user added."""
 _SILENT = (ProxyTracerProvider, NoOpTracerProvider)
 _NAMED_BY_ENVIRONMENT = OTEL_PYTHON_TRACER_PROVIDER in os.environ
 """OpenTelemetry then makes the provider when it is first asked for."""
@@ -73,6 +85,11 @@ def is_on() -> bool:
     return provider is not None and type(provider) not in _SILENT
 
 
+def is_suppressed(context: Context) -> bool:
+    """Tell whether the running code lies under OpenTelemetry's ``suppress_instrumentation``."""
+    return bool(context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"))
+
+
 def is_private() -> bool:
     """Tell whether spans go to a provider that is not the global one, which the rest of the program does not know."""
     return _export.chosen is not None and _export.chosen is not trace._TRACER_PROVIDER
@@ -84,27 +101,45 @@ def _tracer(provider: TracerProvider) -> Tracer:
     return provider.get_tracer("tracediff")
 
 
+def tracer() -> Tracer:
+    """Return our tracer of the provider that spans go to."""
+    return _tracer(_export.chosen or trace.get_tracer_provider())
+
+
 def start(call: Call) -> None:
     """Start the span of a call that has begun; the call's id becomes the span's."""
     try:
-        provider = _export.chosen or trace.get_tracer_provider()
-        operation = _operation(call.kind, call.attributes)
-        kind = SpanKind.CLIENT if call.kind == "llm" else SpanKind.INTERNAL
-        # Only what a sampler may want to see; the rest follows at the end if the span was sampled.
-        # Attributes given at the start are cleaned twice, which costs as much as a third of the span.
-        known = {key: value for key, value in _plain(call.attributes) if key in _AT_START} if call.attributes else {}
-        if operation:
-            known[keys.OPERATION_NAME] = operation
-        name = _span_name(operation, call.name, known) if operation else call.name
-        span = _tracer(provider).start_span(name, current_context(), kind, known or None, start_time=call.start_ns)
+        context = current_context()
+        if context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"):
+            return
+        tracer = _tracer(_export.chosen or trace.get_tracer_provider())
+        if call.attributes is None and call.kind not in _OPERATIONS:
+            span = tracer.start_span(call.name, context, start_time=call.start_ns)
+        else:
+            span = _start_named(tracer, context, call)
     except Exception as error:  # the program goes on without a span
         faults.note("starting a span", error)
         return
-    context = span.get_span_context()
-    if context.is_valid:
+    made = span.get_span_context()
+    if made.is_valid:
         call.span = span
-        call.id = f"{context.span_id:016x}"
-        _contexts(call.recording)[call.id] = context
+        call.id = f"{made.span_id:016x}"
+        call.recording._run.span_contexts[call.id] = made
+
+
+def _start_named(tracer: Tracer, context: Context, call: Call) -> Span:
+    """Start the span of a call that has an operation, or attributes.
+
+    They hold only what a sampler may want to see; the rest follows at the end if the span was sampled. Attributes given
+    at the start are cleaned twice, which costs as much as a third of the span.
+    """
+    operation = _operation(call.kind, call.attributes)
+    known = {key: value for key, value in _plain(call.attributes) if key in _AT_START} if call.attributes else {}
+    kind = SpanKind.CLIENT if call.kind == "llm" or keys.PROVIDER_NAME in known else SpanKind.INTERNAL
+    if operation:
+        known[keys.OPERATION_NAME] = operation
+    name = _span_name(operation, call.name, known) if operation else call.name
+    return tracer.start_span(name, context, kind, known or None, start_time=call.start_ns)
 
 
 def finish(call: Call) -> None:
@@ -112,12 +147,19 @@ def finish(call: Call) -> None:
     span: Span = call.span
     try:
         if span.is_recording():
-            is_bare = not (call.attributes or call.refs or call.parameter or call.error or call.kind in _OPERATIONS)
-            if is_bare and not _wants_content(call):  # its site is the span's name
-                span.set_attribute(keys.RUN_ID, call.recording.run_id)
+            with_content = call.recording._run.is_content_wanted
+            if with_content is None:
+                with_content = wants_content(call.recording)
+            if not (
+                with_content or call.attributes or call.refs or call.parameter or call.error or call.kind in _OPERATIONS
+            ):  # its site is the span's name
+                run = call.recording._run
+                if run.span is None:  # else that one tells the order, and an attribute costs a twentieth of a span
+                    span.set_attribute(keys.SEQUENCE, f"{call.started} {call.ended}")
                 span.set_attribute(keys.KIND, call.kind)
+                span.set_attribute(keys.RUN_ID, run.run_id)
             else:
-                _describe(span, call.record(), _contexts(call.recording))
+                _describe(span, call, with_content=with_content)
     except Exception as error:
         faults.note("describing a span", error)
     try:
@@ -126,38 +168,73 @@ def finish(call: Call) -> None:
         faults.note("ending a span", error)
 
 
-def _wants_content(call: Call) -> bool:
+def wants_content(recording: Recording) -> bool:
     """Tell whether content goes on the spans of this run; the environment is asked once per run."""
-    run = call.recording._run
+    run = recording._run
     if run.is_content_wanted is None:
         run.is_content_wanted = content.is_wanted()
     return run.is_content_wanted
 
 
-def _describe(span: Span, record: SpanRecord, contexts: Mapping[str, trace.SpanContext]) -> None:
-    """Give a span the attributes, links and status of its record."""
-    described: dict[str, Any] = {keys.RUN_ID: record.run_id, keys.SITE: record.name, keys.KIND: record.kind}
-    if record.parameter is not None:
-        described[keys.PROMPT_NAME] = record.parameter.name
-        described[keys.PROMPT_VERSION] = record.parameter.text_hash
-    if record.kind == "tool":
-        described[keys.TOOL_NAME] = record.name
-        if record.description:
-            described[keys.TOOL_DESCRIPTION] = record.description
-    if record.error is not None:
-        described[keys.ERROR_TYPE] = record.error.partition(":")[0]
-    is_content_wanted = content.is_wanted()
-    if is_content_wanted:
+def _describe(span: Span, call: Call, *, with_content: bool) -> None:
+    """Give a span the attributes, links and status of its record.
+
+    What a graph is rebuilt from comes last: a limit on attributes drops the oldest first.
+    """
+    record = call.record()
+    described: dict[str, Any] = {}
+    needed: dict[str, Any] = {}
+    if with_content:
+        record = redaction.record(record)
         described.update(content.of_record(record))
-    described.update(_plain(record.attributes))
-    for key in list(described)[:_MAX_ATTRIBUTES]:
-        span.set_attribute(key, described[key])
-    for ref in record.refs:
-        if (source := contexts.get(ref.source)) is not None:
-            span.add_link(source, {"tracediff.path": ref.path, "tracediff.source_path": ref.source_path})
+    described.update(_plain(record.attributes, with_content=with_content))
+    if record.kind == "tool":
+        described[keys.TOOL_NAME] = clean(record.name)
+        if record.description and with_content:
+            described[keys.TOOL_DESCRIPTION] = clean(record.description)
+    if record.parameter is not None:
+        needed[keys.PROMPT_NAME] = clean(record.parameter.name)
+        needed[keys.PROMPT_VERSION] = call.parameter.text_hash if call.parameter else ""
     if record.error is not None:
-        message = record.error if is_content_wanted else record.error.partition(":")[0]
+        needed[keys.ERROR_TYPE] = clean(record.error.partition(":")[0])
+    needed[keys.SITE] = clean(record.name)
+    needed[keys.KIND] = clean(record.kind)
+    needed[keys.SEQUENCE] = f"{record.start} {record.end}"
+    needed[keys.RUN_ID] = record.run_id
+    if with_content:
+        needed.update(record_attributes(record))
+        if call.owns_recording:
+            needed[keys.RUN] = _owned_header(call, record)
+    elif record.refs:
+        needed[keys.REFS] = orjson.dumps(_arguments(record.refs)).decode()
+    room = [key for key in described if key not in needed][: _MAX_ATTRIBUTES - len(needed)]
+    span.set_attributes({**{key: described[key] for key in room}, **needed})
+    for ref in record.refs:
+        if (source := contexts(call.recording).get(ref.source)) is not None:
+            path, at = (clean(ref.path), clean(ref.source_path)) if with_content else (_argument(ref.path), "")
+            span.add_link(source, {"tracediff.path": path, "tracediff.source_path": at})
+    if record.error is not None:
+        message = clean(record.error) if with_content else needed[keys.ERROR_TYPE]
         span.set_status(Status(StatusCode.ERROR, message))
+
+
+def _owned_header(call: Call, record: SpanRecord) -> str:
+    """Return the header of a run that nobody but this call opened: its output is the run's."""
+    ended = call.error is None
+    refs = (Ref("output", record.id, "", 1),) if ended else ()
+    run = RunFile(record.run_id, "", (), record.output if ended else None, refs, is_output_inferred=True)
+    return header_to_json(run, records=len(call.recording._ended))
+
+
+def _argument(path: str) -> str:
+    """Return the argument that a path begins with; what follows may be a key of the program's data."""
+    return clean(path.partition(".")[0].partition("[")[0])
+
+
+def _arguments(refs: tuple[Ref, ...]) -> list[list[Any]]:
+    """Return references down to their arguments, each source of an argument once."""
+    found = {(_argument(ref.path), ref.source): ref.producers for ref in refs}
+    return [[argument, source, "", producers] for (argument, source), producers in found.items()]
 
 
 def _operation(kind: str, attributes: Mapping[str, Any] | None) -> str | None:
@@ -172,41 +249,27 @@ def _span_name(operation: str | None, site: str, known: Mapping[str, Any]) -> st
     return f"{operation} {target}" if operation else site
 
 
-def _plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes that a span can carry and that hold no content: scalars, and lists of one scalar type."""
+def _plain(attributes: Mapping[str, Any], *, with_content: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes that a span can carry: scalars, and lists of one scalar type.
+
+    Without content, only those that never hold any.
+    """
     for key, value in attributes.items():
         if key in (keys.YIELDS, keys.REQUEST_SETTINGS):
             continue
-        kinds = {type(item) for item in value} if isinstance(value, list) else {type(value)}
-        if len(kinds) == 1 and kinds <= {str, bool, int, float}:
-            yield key, value
+        if not (with_content or key in _NO_CONTENT_KEYS or key.startswith(_NO_CONTENT)):
+            continue
+        items = value if isinstance(value, list) else [value]
+        kinds = {type(item) for item in items}
+        if len(kinds) != 1 or not kinds <= {str, bool, int, float}:
+            continue
+        if kinds == {str}:
+            items = [clean(item) for item in items]
+        elif kinds == {int} and not all(-(2**63) <= item < 2**63 for item in items):
+            continue  # OTLP has no room for it; the record has
+        yield key, items if isinstance(value, list) else items[0]
 
 
-def evaluated(recording: Recording, name: str, score: Score) -> None:
-    """Export a judgement of a run as an evaluation event, under the span of the run's last outermost call."""
-    if not is_on():
-        return
-    try:
-        contexts = _contexts(recording)
-        ended = [call for call in recording._ended if call.id in contexts]
-        outermost = [call for call in ended if call.parent_id not in contexts]
-        if not outermost:
-            return
-        judged = trace.set_span_in_context(trace.NonRecordingSpan(contexts[outermost[-1].id]))
-        provider = _export.chosen or trace.get_tracer_provider()
-        described: dict[str, Any] = {keys.EVALUATION_NAME: name, keys.EVALUATION_SCORE: score.value}
-        if score.feedback and content.is_wanted():
-            described[keys.EVALUATION_EXPLANATION] = score.feedback
-        # A span that has ended takes no more events, so the event stands on a short span of its own.
-        span = _tracer(provider).start_span(
-            f"evaluate {name}", context=judged, attributes={keys.RUN_ID: recording.run_id}
-        )
-        span.add_event(keys.EVALUATION_EVENT, described)
-        span.end()
-    except Exception as error:
-        faults.note("exporting a score", error)
-
-
-def _contexts(recording: Recording) -> dict[str, trace.SpanContext]:
+def contexts(recording: Recording) -> dict[str, trace.SpanContext]:
     """Return the span contexts of the run that ``recording`` belongs to."""
     return recording._run.span_contexts

@@ -138,6 +138,15 @@ class ParameterGraph:
         return loaded
 
     @classmethod
-    def from_otlp(cls, source: str | os.PathLike[str] | Mapping[str, Any]) -> ParameterGraph:
-        """Return the graph of a run from exported spans (OTLP JSON)."""
-        raise NotImplementedError(f"spans can't be read yet ({type(source).__name__}); use from_jsonl")
+    def from_otlp(
+        cls, source: str | os.PathLike[str] | Mapping[str, Any], run_id: str | None = None
+    ) -> ParameterGraph:
+        """Return the graph of a run from exported spans: OTLP JSON, one document or one a line, in any order.
+
+        With content export on it is the graph of the process; without, what was inferred there, without values.
+        Spans of other GenAI instrumentations stand in where tracediff's are absent. ``notes`` say what is missing.
+        Raises DataError when it can't be read, or holds several runs and ``run_id`` names none of them.
+        """
+        from tracediff.graph.otlp import graph_in
+
+        return graph_in(source, run_id)

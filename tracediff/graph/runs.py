@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracediff.capture import spans
+from tracediff import attributes as keys
+from tracediff.capture import redaction, runspan, spans
 from tracediff.capture.context import carry_into_threads, current_scope
+from tracediff.capture.faults import faults
 from tracediff.capture.recorder import Recording, error_text, has_lost_context, note_lost_context
 from tracediff.capture.records import Ref, SpanRecord
-from tracediff.capture.runfile import RunFile, read_run, write_run
+from tracediff.capture.runfile import RunFile, header_to_json, read_run, write_run
 from tracediff.capture.values import Value
 from tracediff.errors import UsageError
 from tracediff.scores import Score
@@ -47,8 +49,12 @@ class Run:
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """Return the run that ``save`` wrote. Raises DataError, naming file and line."""
+        return cls.of(read_run(path))
+
+    @classmethod
+    def of(cls, file: RunFile) -> Run:
+        """Return the run that a run file holds, or that exported spans say."""
         run = cls.__new__(cls)
-        file = read_run(path)
         run.recording, run.result, run.error, run._file = None, None, file.error, file
         run.scores = tuple(Judgement(name, score) for name, score in file.scores)
         return run
@@ -85,6 +91,8 @@ class Run:
         """Say what the result of the run is, in place of the last outermost record's output."""
         self.result = value
         self._live.set_output(value)
+        if not self._live.is_open and self._live.outer is None and self._live._run.span is not None:
+            runspan.amend_run(self._live, self._described())
 
     @property
     def is_output_inferred(self) -> bool:
@@ -116,7 +124,50 @@ class Run:
 
     def close(self) -> None:
         """End the recording; calls that still run are kept as unfinished."""
-        self._live.close()
+        live = self._live
+        if not live.is_open:
+            return
+        live.close()
+        if runspan.is_exported(live):
+            runspan.close_run(live, self._described(), self.error)
+        else:
+            runspan.close_run(live, {}, None)
+
+    def _described(self) -> dict[str, str]:
+        """Return what the run's own span says: the header where content may leave, else the edges; both if redacted.
+
+        Edges are inferred here, in the program's time, because the texts they are inferred from stay here.
+        """
+        described: dict[str, str] = {}
+        try:
+            with_content = spans.wants_content(self._live)
+            if with_content:
+                described[keys.RUN] = header_to_json(self._shown(), records=len(self._live._ended))
+            if redaction.is_changing() or not with_content:
+                from tracediff.graph.structure import to_text
+
+                described[keys.EDGES] = to_text(self.graph())
+        except Exception as error:  # never felt by the program
+            faults.note("describing a run", error)
+        return described
+
+    def _shown(self) -> RunFile:
+        """Return the run as its header may leave."""
+        output, refs = self._result()
+        scores = tuple(
+            (item.name, Score(item.score.value, redaction.text(item.score.feedback))) for item in self.scores
+        )
+        return RunFile(
+            run_id=self.run_id,
+            sample_id=redaction.text(self.sample_id),
+            records=(),
+            output=redaction.value(output),
+            output_refs=tuple(redaction.ref(ref) for ref in refs),
+            is_output_inferred=self.is_output_inferred,
+            scores=scores,
+            error=None if self.error is None else redaction.error(self.error),
+            links=_links(),
+        )
 
     def _result(self) -> tuple[Value, tuple[Ref, ...]]:
         if self.recording is None and self._file is not None:
@@ -144,16 +195,24 @@ class Run:
                 is_output_inferred=self.is_output_inferred,
                 scores=scores,
                 error=self.error,
+                links=_links() if self._file is None else self._file.links,
             ),
         )
 
     def graph(self) -> ParameterGraph:
         """Return the parameter graph of this run."""
-        from tracediff.graph.graph import ParameterGraph
+        from tracediff.graph.assembly import build
+        from tracediff.graph.links import Link, stated
 
         output, refs = self._result()
-        return ParameterGraph.from_records(
-            self.records, output=output, output_refs=refs, sample_id=self.sample_id, run_id=self.run_id
+        said = () if self._file is None else tuple(Link(*fields) for fields in self._file.links)  # type: ignore[arg-type]
+        return build(
+            self.records,
+            output=output,
+            output_refs=refs,
+            sample_id=self.sample_id,
+            run_id=self.run_id,
+            links=tuple(dict.fromkeys([*said, *stated()])),
         )
 
 
@@ -174,13 +233,22 @@ def record(*, sample_id: str = "", is_trial: bool = False) -> Iterator[Run]:
     run.close()
 
 
-def _opened(sample_id: str = "", is_trial: bool = False) -> Run:
+def _links() -> tuple[tuple[str, str, str, str], ...]:
+    """Return the links that are stated in this process, as a run file keeps them."""
+    from tracediff.graph.links import stated
+
+    return tuple((link.source, link.target, link.argument, link.kind) for link in stated())
+
+
+def _opened(sample_id: str = "", is_trial: bool = False, name: str = "") -> Run:
     """Return a run whose recording is open but not yet the current one."""
     carry_into_threads()
     scope = current_scope()
     if not is_trial and has_lost_context():
         note_lost_context("tracediff.record")
-    return Run(Recording(sample_id=sample_id, is_trial=is_trial, outer=None if scope is None else scope.recording))
+    recording = Recording(sample_id=sample_id, is_trial=is_trial, outer=None if scope is None else scope.recording)
+    runspan.open_run(recording, name)
+    return Run(recording)
 
 
 def trace(program: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -210,7 +278,7 @@ async def atrace(program: Callable[..., Any], *args: Any, **kwargs: Any) -> tupl
 
 def _started(program: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Run, Any]:
     call = entry(program)
-    run = _opened()
+    run = _opened(name=getattr(program, "__qualname__", type(program).__qualname__))
     with run.recorded():
         return run, call(*args, **kwargs)
 
@@ -244,6 +312,5 @@ def score(run: Run, value: float | Score, feedback: str = "", name: str = "score
         judged = Score(judged.value, feedback)
     run.scores = (*run.scores, Judgement(name, judged))
     if run.recording is not None:
-        spans.evaluated(run.recording, name, judged)
+        runspan.evaluated(run.recording, name, judged)
     return judged
-
