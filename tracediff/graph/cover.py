@@ -179,8 +179,8 @@ class _Cut:
     def _apartness(self, match: Match) -> float | None:
         """Return how much evidence a stretch needs by how it stands in the text; None within a sentence.
 
-        A value in a template stands on its own: it ends at a line edge, a quote or a colon before it, or is cut within a
-        word. A phrase that many writers open with ends in punctuation too, but then their own words follow on the line.
+        A value in a template stands on its own: it ends at a line edge, a quote or a colon before it, or is cut in a
+        word. A phrase that many writers open with ends in punctuation too, but their own words follow on the line.
         """
         if self._spans is None:
             self._spans = spans(self.text)

@@ -11,7 +11,7 @@ from tracediff.graph.words import Spans, Vocabulary, spans, unescaped
 
 SHINGLE = 4
 """Words that a partial match needs at least; shorter values count only in delimited places."""
-POSTINGS = 12
+POSTINGS = 6
 """Places remembered for a shingle that several texts share: the first ones and the latest."""
 BOUNDARY = -1
 
