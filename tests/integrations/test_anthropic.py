@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.integrations import anthropic_bodies as bodies
 from tests.integrations.loopback import Answer, Loopback, as_json, named_events, page
 from tracediff import attributes as keys
+from tracediff.capture import context
 from tracediff.capture.decorators import functional_node
 from tracediff.capture.faults import faults
 from tracediff.capture.instrument import instrument, uninstrument
@@ -420,10 +421,16 @@ def test_no_header_is_added_while_spans_go_to_a_provider_of_our_own(server, clie
     try:
         node(client)
         client.messages.create(**ASK)
+        with record():
+            client.messages.create(**ASK)
+            client.post("/v1/messages/other", body={}, cast_to=object)
+            with context.suppressed():
+                client.messages.create(**ASK)
     finally:
         uninstrument()
-    assert [seen.headers for seen in server.seen] == [bare] * 3
-    inner, outer, alone = exporter.get_finished_spans()
+    assert all("traceparent" not in dict(seen.headers) for seen in server.seen)
+    assert [seen.headers for seen in server.seen[:4]] == [bare] * 4
+    inner, outer, alone = exporter.get_finished_spans()[:3]
     assert inner.parent.span_id == outer.context.span_id
     assert (inner.name, alone.name, alone.parent) == ("chat sim", "chat sim", None)
 

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from opentelemetry import trace
+from opentelemetry.context import Context
 
 from tracediff.capture import spans
 from tracediff.capture.context import Scope, current_context, current_scope, enter_context, with_scope
-from tracediff.capture.recorder import _SPAN_KEY, Call
+from tracediff.capture.recorder import Call, hide_span
 from tracediff.capture.snapshot import Walk, enter
 
 
 def attach_client(call: Call) -> Any:
-    """Make the call of a client the parent of what follows; return the token for ``call.detach``.
+    """Make the call of a client the parent of what follows; return the token for ``detach``.
 
     Spans of a provider that only tracediff knows are hidden for its time: a client that propagates the current span
     (anthropic does) would add a header to the request that the program alone does not send.
     """
-    if call.span is None or not spans.is_private():
+    if not spans.is_private():
         return call.attach()
-    scope, run = current_scope(), call.recording._run
+    scope = current_scope()
     candidate = None if scope is None else scope.candidate
     context = with_scope(current_context(), Scope(candidate, call.recording, call.id, call.recording.is_trial))
-    current = trace.get_current_span(context).get_span_context()
-    if f"{current.span_id:016x}" in run.span_contexts:
-        dict.__setitem__(context, _SPAN_KEY, run.outer_span or trace.INVALID_SPAN)
+    hide_span(context)
     return enter_context(context)
+
+
+def attach_nothing() -> Any:
+    """Hide such a span from a client's call that is not recorded; return the token, None where there is none."""
+    if not spans.is_private():
+        return None
+    context = Context(current_context())
+    return enter_context(context) if hide_span(context) else None
 
 
 def take(call: Call, argument: str, value: object) -> None:

@@ -15,9 +15,9 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from tracediff import attributes as keys
 from tracediff.capture import recorder
 from tracediff.capture.callsite import calling_site
-from tracediff.capture.context import current_scope
+from tracediff.capture.context import current_scope, detach
 from tracediff.capture.faults import faults
-from tracediff.capture.stainless.calls import attach_client
+from tracediff.capture.stainless.calls import attach_client, attach_nothing
 from tracediff.capture.stainless.media import without_media
 from tracediff.capture.stainless.shape import Shape, is_given, settings_of
 from tracediff.capture.stainless.streams import tee_body, tee_items
@@ -90,7 +90,7 @@ class _Patch:
 
 def _sync_request(patch: _Patch, library: Library, original: Callable[..., Any]) -> Callable[..., Any]:
     def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(library, client, args, kwargs) if patch.is_on else None
+        call = (_begin(library, client, args, kwargs) or _pass_by(library)) if patch.is_on else None
         if call is None:
             return original(client, *args, **kwargs)
         try:
@@ -106,7 +106,7 @@ def _sync_request(patch: _Patch, library: Library, original: Callable[..., Any])
 
 def _async_request(patch: _Patch, library: Library, original: Callable[..., Any]) -> Callable[..., Any]:
     async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(library, client, args, kwargs) if patch.is_on else None
+        call = (_begin(library, client, args, kwargs) or _pass_by(library)) if patch.is_on else None
         if call is None:
             return await original(client, *args, **kwargs)
         try:
@@ -122,7 +122,7 @@ def _async_request(patch: _Patch, library: Library, original: Callable[..., Any]
 
 def _begin(library: Library, client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Request | None:
     """Return the recorded request, or None when nobody records it or something of ours failed."""
-    request = None
+    call = request = None
     try:
         if recorder.is_idle():
             return None
@@ -154,8 +154,37 @@ def _begin(library: Library, client: Any, args: tuple[Any, ...], kwargs: Mapping
         faults.note(f"beginning a call of {library.name}", error)
         if request is not None:
             request.give_up()
+        elif call is not None:
+            call.end(attributes={keys.UNFINISHED: True})
         return None
     return request
+
+
+class _PassedBy:
+    """A call that is not recorded, while a span that the program does not know is hidden from it."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self, token: Any) -> None:
+        self._token = token
+
+    def failed(self, _: BaseException) -> None:
+        """Return to the context before the call."""
+        detach(self._token)
+
+    def returned(self, _: Any) -> None:
+        """Return to the context before the call."""
+        detach(self._token)
+
+
+def _pass_by(library: Library) -> _PassedBy | None:
+    """Return what ends a call that is not recorded, None where there is nothing to end."""
+    try:
+        token = attach_nothing()
+    except Exception as error:
+        faults.note(f"passing by a call of {library.name}", error)
+        return None
+    return None if token is None else _PassedBy(token)
 
 
 def _body(options: Any) -> dict[str, Any]:

@@ -25,11 +25,16 @@ class _Tee:
 
     def __getattr__(self, name: str) -> Any:
         """Return the inner iterator's attribute: close, aclose, send and the like."""
+        if name in _Tee.__slots__:
+            raise AttributeError(name)  # half made
         return getattr(self._inner, name)
 
     def __del__(self) -> None:
         """End the record of a stream that was dropped."""
-        self._watch.abandoned()
+        try:
+            self._watch.abandoned()
+        except Exception as error:
+            faults.note("dropping a stream", error)
 
 
 class SyncTee(_Tee):
@@ -138,6 +143,7 @@ def _teed(body_class: Any) -> type[Any]:
                 watch.exhausted() if is_read else watch.abandoned()
             except Exception as error:  # the program's own close goes on
                 faults.note("closing a stream", error)
+                watch.give_up()
 
     Teed.__name__, Teed.__qualname__, Teed.__module__ = (
         body_class.__name__,

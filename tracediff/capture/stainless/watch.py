@@ -113,7 +113,10 @@ class Watch:
 
     def give_up(self) -> None:
         """End without an answer: a step of ours failed."""
-        self._call.end(attributes={keys.UNFINISHED: True})
+        try:
+            self._call.end(attributes={keys.UNFINISHED: True})
+        except Exception as error:
+            faults.note("giving up a client call", error)
 
     def keep_bytes(self, decode: Callable[[bytes], Reply]) -> None:
         """Keep the body's bytes as they are read; ``decode`` makes the reply of them at the end."""
