@@ -150,7 +150,7 @@ def test_a_fault_of_ours_is_counted_and_not_felt(server, bare, monkeypatch, step
             with record() as run:
                 assert unpropagated(outcome(case, server, clients)) == seen, case.name
                 assert len(run.records) <= 1
-                    assert not run.recording._run.open_calls or step.startswith("tracediff.capture.recorder"), case.name
+                assert not run.recording._run.open_calls or step.startswith("tracediff.capture.recorder"), case.name
             if called:
                 assert sum(faults.counts().values()) > before, case.name
     finally:
