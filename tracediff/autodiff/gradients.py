@@ -78,9 +78,15 @@ class Gradients:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
             version = document.pop("tracediff_gradients")
             assert version == _FORMAT, f"version {version!r}"
-            lists = {key: _gradients(document.pop(key)) for key in ("parameters", "nodes")}
-            sequences = {key: tuple(document.pop(key)) for key in ("no_cause", "unread", "notes")}
-            return cls(**lists, **sequences, **document)
+            return cls(
+                parameters=_gradients(document["parameters"]),
+                nodes=_gradients(document["nodes"]),
+                engine_calls=document["engine_calls"],
+                no_cause=tuple(document["no_cause"]),
+                unread=tuple(document["unread"]),
+                failed=document["failed"],
+                notes=tuple(document["notes"]),
+            )
         except OSError as error:
             raise DataError(f"{os.fspath(path)} can't be read: {error.strerror or error}") from error
         except (AssertionError, ValueError, KeyError, TypeError, AttributeError) as error:
