@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tracediff.capture import (
     activate,
+    export_report,
+    flush_export,
     functional_node,
     instrument,
     trainable_prompt,
@@ -79,6 +81,8 @@ __all__ = [
     "backward",
     "defbackward",
     "evaluate",
+    "export_report",
+    "flush_export",
     "functional_node",
     "instrument",
     "link",

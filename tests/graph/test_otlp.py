@@ -258,6 +258,20 @@ def test_without_content_and_recording_the_identity_edges_are_known(export, with
     assert any("tracediff.record" in note for note in graph.notes)
 
 
+def test_a_very_long_run_is_not_inferred_in_the_program_s_time(export, without_content, monkeypatch):
+    monkeypatch.setattr("tracediff.graph.structure.MAX_INFERRED", 3)
+    out = export()
+    with record():
+        docs = retrieve("how many xylophones?")
+        for _ in range(3):
+            tidy(docs[1])
+    graph = ParameterGraph.from_otlp(out.document(2))
+    found = [(edge.source.label, edge.target.label, edge.evidence) for edge in graph.edges]
+    assert ("app.retrieve#0", "app.tidy#0", "identity") in found
+    assert ("app.tidy#0", "app.tidy#1", "identity") in found  # which put the same text out again
+    assert any("1000 calls" in note for note in graph.notes)
+
+
 def test_the_run_s_span_is_around_everything(export, without_content):
     out = export()
     _, run = trace(program, "how many?")

@@ -7,6 +7,7 @@ from tracediff.capture.prompts import Prompt, declared_parameters
 from tracediff.capture.recorder import Call, Recording, begin, note_lost_context
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.snapshot import snapshot
+from tracediff.capture.spans import export_report, flush_export
 from tracediff.capture.values import Cut, Obj, Placeholder, Value, leaves
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "current_scope",
     "current_text",
     "declared_parameters",
+    "export_report",
+    "flush_export",
     "functional_node",
     "instrument",
     "leaves",

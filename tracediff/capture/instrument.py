@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from tracediff.capture import spans
+from tracediff.capture import metering, redaction, spans
 from tracediff.errors import MissingIntegration, UsageError
 
 GROUP = "tracediff.integrations"
@@ -29,15 +30,25 @@ class _Installed:
 _installed = _Installed()
 
 
-def instrument(*names: str, tracer_provider: TracerProvider | None = None) -> tuple[str, ...]:
+def instrument(
+    *names: str,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    redact: Callable[[str], str] | None = None,
+    max_content_chars: int | None = None,
+) -> tuple[str, ...]:
     """Return the names of the integrations that are on now, after turning on ``names``.
 
     Without names: every integration whose library is installed. A library is never imported here; it is patched when
-    the program imports it. Turning on twice changes nothing. Spans go to ``tracer_provider``, else to the global one
-    as it is at each call.
+    the program imports it. Turning on twice changes nothing. Spans and metrics go to the providers given, else to the
+    global ones as they are at each call; none is ever set.
+
+    Content leaves only where OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says SPAN_ONLY or SPAN_AND_EVENT, each
+    text as ``redact`` returns it, and cut after ``max_content_chars``. Recordings in the process stay whole, and the
+    edges inferred from them are exported beside what was redacted.
 
     Raises:
-        UsageError: a name that no integration has.
+        UsageError: a name that no integration has, or a limit below 1.
         MissingIntegration: a named integration whose library is not installed, with the pip line.
     """
     known = _known()
@@ -45,6 +56,10 @@ def instrument(*names: str, tracer_provider: TracerProvider | None = None) -> tu
     with _installed.lock:
         if tracer_provider is not None:
             spans.use_provider(tracer_provider)
+        if meter_provider is not None:
+            metering.use_meter_provider(meter_provider)
+        if redact is not None or max_content_chars is not None:
+            redaction.limit(redact, max_content_chars)
         for name in names or known:
             if name in _installed.uninstalls:
                 continue
@@ -59,7 +74,7 @@ def instrument(*names: str, tracer_provider: TracerProvider | None = None) -> tu
 def uninstrument(*names: str) -> None:
     """Restore what the named integrations patched, all of them without names; those that are off stay off.
 
-    When none is left on, spans go to the global tracer provider again.
+    When none is left on, spans and metrics go to the global providers again, and no redaction is in force.
     """
     with _installed.lock:
         on = list(_installed.uninstalls)
@@ -70,6 +85,8 @@ def uninstrument(*names: str) -> None:
                 uninstall()
         if not _installed.uninstalls:
             spans.use_provider(None)
+            metering.use_meter_provider(None)
+            redaction.limit(None, None)
 
 
 def _known() -> dict[str, EntryPoint]:

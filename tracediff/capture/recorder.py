@@ -14,10 +14,10 @@ from time import time_ns
 from typing import Any
 
 from opentelemetry import trace as api
-from opentelemetry.context import Context
+from opentelemetry.context import Context, create_key
 
 from tracediff import attributes as keys
-from tracediff.capture import spans
+from tracediff.capture import metering, spans
 from tracediff.capture.context import (
     SCOPE_KEY,
     Scope,
@@ -39,7 +39,31 @@ _ID_STEP = 0x9E3779B97F4A7C15  # odd, so that consecutive ids never meet within 
 _ID_MASK = (1 << 64) - 1
 (_SPAN_KEY,) = api.set_span_in_context(api.INVALID_SPAN, Context())
 """Where OpenTelemetry keeps the current span; one copy of the context then takes both."""
+_OURS_KEY = create_key("tracediff-span")
+_OUTER_KEY = create_key("tracediff-outer-span")
 _ERROR_CHARS = 2_000
+
+
+def with_span(context: Context, span: object) -> Context:
+    """Return ``context``, which nobody else has yet, with a span of ours as the current one.
+
+    The program's own span stays known beside it: see ``hide_span``.
+    """
+    before = context.get(_SPAN_KEY)
+    if before is not context.get(_OURS_KEY):
+        dict.__setitem__(context, _OUTER_KEY, before)
+    dict.__setitem__(context, _OURS_KEY, span)
+    dict.__setitem__(context, _SPAN_KEY, span)
+    return context
+
+
+def hide_span(context: Context) -> bool:
+    """Put the program's own span in the place of ours in ``context``; return whether ours stood there."""
+    current = context.get(_SPAN_KEY)
+    if current is None or current is not context.get(_OURS_KEY):
+        return False
+    dict.__setitem__(context, _SPAN_KEY, context.get(_OUTER_KEY) or api.INVALID_SPAN)
+    return True
 
 
 class _Run:
@@ -51,7 +75,6 @@ class _Run:
         "lock",
         "next",
         "open_calls",
-        "outer_span",
         "run_id",
         "span",
         "span_contexts",
@@ -65,8 +88,6 @@ class _Run:
         self.table: Table = {}
         self.open_calls: dict[str, Call] = {}
         self.is_content_wanted: bool | None = None
-        self.outer_span: object = None
-        """The program's own span, in which the first exported call of the run was entered."""
         self.span: api.Span | None = None
         """The exported span of the run itself, where it was opened by ``record`` or ``trace``."""
         self.span_contexts: dict[str, api.SpanContext] = {}
@@ -114,7 +135,7 @@ class Recording:
             if self.outer is not None or self._run.span is None:
                 yield
                 return
-            token = enter_context(api.set_span_in_context(self._run.span, current_context()))
+            token = enter_context(with_span(Context(current_context()), self._run.span))
             try:
                 yield
             finally:
@@ -191,8 +212,13 @@ def has_lost_context() -> bool:
 
 
 def is_idle() -> bool:
-    """True when nothing is recorded or exported in this process: a traced call is then a plain call."""
-    return not open_recordings and api._TRACER_PROVIDER is None and spans._export.chosen is None
+    """True when nothing is recorded, exported or measured in this process: a traced call is then a plain call."""
+    return (
+        not open_recordings
+        and api._TRACER_PROVIDER is None
+        and spans._export.chosen is None
+        and not metering.is_on()
+    )
 
 
 class Call:
@@ -206,6 +232,8 @@ class Call:
     error: str | None = None
     span: Any = None
     """The exported span, where there is one; its id is the record's id."""
+    outlet: Any = None
+    """Where the span goes, which counts it."""
     is_over = False
     owns_recording = False
     emitted: list[object] | None = None
@@ -235,11 +263,7 @@ class Call:
         inner = Scope(candidate, recording, self.id, recording.is_trial)
         if self.span is None:
             return enter_context(with_scope(context, inner))
-        attached = with_scope(context, inner)
-        run = recording._run
-        if run.outer_span is None:
-            run.outer_span = context.get(_SPAN_KEY, api.INVALID_SPAN)
-        dict.__setitem__(attached, _SPAN_KEY, self.span)  # set_span_in_context, without two more copies
+        attached = with_span(with_scope(context, inner), self.span)
         return enter_context(attached)
 
     detach = staticmethod(detach)
@@ -311,6 +335,8 @@ class Call:
         self.end_ns = time_ns()
         self.ended = run.next()
         self.recording._add(self)
+        if self.attributes and metering.is_on():
+            metering.measure(self)
         if self.owns_recording:
             self.recording.close()
         if self.span is not None:
@@ -364,8 +390,10 @@ def begin(
         while recording is not None and not recording.is_open:
             recording = recording.outer
     is_exporting = spans.is_on()
-    if recording is None and not is_exporting:
-        return None
+    if recording is None:
+        is_measured = attributes is not None and keys.PROVIDER_NAME in attributes and metering.is_on()
+        if not (is_exporting or is_measured) or spans.is_suppressed(current_context()):
+            return None
     try:
         parent_id = scope.parent_id if scope is not None else None
         call = _taken(name, kind, inputs, recording, parent_id)

@@ -22,6 +22,10 @@ from tracediff.scores import Score
 if TYPE_CHECKING:
     from tracediff.capture.recorder import Recording
 
+RUN_KIND = "tracediff.run"
+EVALUATION_KIND = "tracediff.evaluation"
+"""Kinds of the spans that are no call's."""
+
 
 def open_run(recording: Recording, name: str = "") -> None:
     """Start the span of a run when spans go anywhere; a recording inside another one is a part of its run."""
@@ -34,14 +38,26 @@ def open_run(recording: Recording, name: str = "") -> None:
         if name:
             known[keys.WORKFLOW_NAME] = name = content.clean(name)
             title = f"{title} {name}"
-        span = spans.tracer().start_span(title, context, SpanKind.INTERNAL, known)
+        span = _started(title, context, SpanKind.INTERNAL, known)
         made = span.get_span_context()
         if made.is_valid:
             run = recording._run
-            run.span, run.outer_span = span, trace.get_current_span(context)
+            run.span = span
             run.span_contexts[f"{made.span_id:016x}"] = made
     except Exception as error:  # the program goes on without a span
         faults.note("starting a run's span", error)
+
+
+def _started(name: str, context: Context, kind: SpanKind, attributes: dict[str, Any] | None = None) -> Span:
+    tracer, outlet = spans.way_out()
+    outlet.watch()  # exporters may have been added since the last run
+    return tracer.start_span(name, context, kind, attributes)
+
+
+def _end(span: Span) -> None:
+    if span.is_recording():
+        spans.way_out()[1].count()
+    span.end()
 
 
 def is_exported(recording: Recording) -> bool:
@@ -65,7 +81,7 @@ def close_run(recording: Recording, described: Mapping[str, Any], error: str | N
     except Exception as fault:
         faults.note("describing a run's span", fault)
     try:
-        span.end()
+        _end(span)
     except Exception as fault:
         faults.note("ending a run's span", fault)
 
@@ -76,15 +92,15 @@ def amend_run(recording: Recording, described: Mapping[str, Any]) -> None:
     if context is None or not spans.is_on():
         return
     try:
-        span = spans.tracer().start_span("tracediff.run", context)
+        span = _started("tracediff.run", context, SpanKind.INTERNAL)
         _describe(span, recording, described)
-        span.end()
+        _end(span)
     except Exception as error:
         faults.note("exporting a run", error)
 
 
 def _describe(span: Span, recording: Recording, described: Mapping[str, Any]) -> None:
-    for key, value in {keys.RUN_ID: recording.run_id, **described}.items():
+    for key, value in {keys.KIND: RUN_KIND, keys.RUN_ID: recording.run_id, **described}.items():
         span.set_attribute(key, value)
 
 
@@ -115,9 +131,9 @@ def evaluated(recording: Recording, name: str, score: Score) -> None:
         if (context := _below(recording)) is None:
             return
         # A span that has ended takes no more events, so the event stands on a short span of its own.
-        span = spans.tracer().start_span(f"evaluate {content.clean(name)}", context)
-        span.set_attribute(keys.RUN_ID, recording.run_id)
+        span = _started(f"evaluate {content.clean(name)}", context, SpanKind.INTERNAL)
+        span.set_attributes({keys.KIND: EVALUATION_KIND, keys.RUN_ID: recording.run_id})
         span.add_event(keys.EVALUATION_EVENT, described)
-        span.end()
+        _end(span)
     except Exception as error:
         faults.note("exporting a score", error)

@@ -18,13 +18,14 @@ from tracediff.capture import codec
 from tracediff.capture.content import record_from_attributes
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.runfile import RunFile, run_from_header
+from tracediff.capture.runspan import EVALUATION_KIND, RUN_KIND
 from tracediff.capture.values import Placeholder, Value
 from tracediff.errors import DataError
 from tracediff.graph.foreign import adopted, foreign_runs
 from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.links import Link, stated
 from tracediff.graph.otlpjson import Source, Span, spans_in
-from tracediff.graph.structure import from_text
+from tracediff.graph.structure import MAX_INFERRED, from_text
 from tracediff.parameters import Parameter
 from tracediff.scores import Score
 
@@ -55,6 +56,10 @@ class ExportedRun:
 
     def file(self) -> RunFile:
         """Return the run as if it had been saved and read again. A header that was cut counts as none."""
+        if self.stubs and any(self.records[name].start == self.records[name].start_ns for name in self.stubs):
+            for name in self.stubs:  # some came without a sequence number: then their times order them all
+                stub = self.records[name]
+                self.records[name] = replace(stub, start=stub.start_ns, end=stub.end_ns)
         ordered = tuple(sorted(self.records.values(), key=lambda record: (record.end, record.id)))
         try:
             run = run_from_header(self.header, self.run_id, ordered)
@@ -123,7 +128,7 @@ class ExportedRun:
             said.append(
                 f"content export was off for {self.bare} calls: their values are missing here, and of the edges only "
                 f"those by identity are known. Set {keys.CAPTURE_CONTENT_VARIABLE}=SPAN_ONLY, or run it under "
-                "tracediff.record, which exports the edges it infers"
+                f"tracediff.record, which exports the edges it infers for runs of up to {MAX_INFERRED} calls"
             )
         if self.foreign:
             said.append(f"{self.foreign} calls are known from spans of another instrumentation only")
@@ -226,10 +231,11 @@ def _take(run: ExportedRun, span: Span) -> None:
     header, edges = said.get(keys.RUN), said.get(keys.EDGES)
     if (header or edges) and (at := (span.end_ns, span.start_ns)) >= run.described_ns:
         run.described_ns, run.header, run.edges = at, str(header or run.header), str(edges or run.edges)
-    if not any(key in said for key in (keys.KIND, keys.SEQUENCE, keys.RECORD)):
-        if said.get(keys.OPERATION_NAME) == keys.INVOKE_WORKFLOW and span.dropped:
+    is_run = said.get(keys.OPERATION_NAME) == keys.INVOKE_WORKFLOW and keys.RECORD not in said
+    if is_run or said.get(keys.KIND) in (RUN_KIND, EVALUATION_KIND):
+        if span.dropped:
             run.cut.append(span.name)
-        return  # the run's own span, or a score's
+        return
     record = record_from_attributes(said)
     if record is None:
         if keys.RECORD in said or span.dropped:

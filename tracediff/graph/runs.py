@@ -144,9 +144,10 @@ class Run:
             if with_content:
                 described[keys.RUN] = header_to_json(self._shown(), records=len(self._live._ended))
             if redaction.is_changing() or not with_content:
-                from tracediff.graph.structure import to_text
+                from tracediff.graph.structure import MAX_INFERRED, to_text
 
-                described[keys.EDGES] = to_text(self.graph())
+                if len(self._live._ended) <= MAX_INFERRED:
+                    described[keys.EDGES] = to_text(self.graph())
         except Exception as error:  # never felt by the program
             faults.note("describing a run", error)
         return described

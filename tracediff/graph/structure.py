@@ -18,6 +18,9 @@ from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.model import Edge, Node
 from tracediff.parameters import Parameter
 
+MAX_INFERRED = 1_000
+"""Calls of a run whose edges are inferred for its span: about 50 us of the program's CPU each, when the run ends."""
+
 
 def to_text(graph: ParameterGraph) -> str:
     """Return nodes and edges of ``graph`` as one line of JSON."""
