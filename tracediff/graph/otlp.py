@@ -29,7 +29,9 @@ from tracediff.graph.structure import MAX_INFERRED, from_text
 from tracediff.parameters import Parameter
 from tracediff.scores import Score
 
-_ABSENT = Placeholder("not exported", "opaque")
+_ABSENT = Placeholder("output not exported", "opaque")
+_ABSENT_INPUT = Placeholder("input not exported", "opaque")
+"""Two, because a call that returns what it got only hands it through."""
 
 
 @dataclass(slots=True)
@@ -265,7 +267,7 @@ def _stub(span: Span, run_id: str) -> SpanRecord:
         end=end,
         start_ns=span.start_ns,
         end_ns=span.end_ns,
-        inputs=dict.fromkeys(arguments, _ABSENT),
+        inputs=dict.fromkeys(arguments, _ABSENT_INPUT),
         output=None if keys.ERROR_TYPE in said else _ABSENT,
         refs=refs,
         error=str(said[keys.ERROR_TYPE]) if keys.ERROR_TYPE in said else None,
