@@ -2,12 +2,12 @@
 
 import json
 import threading
+import time
 
 import pytest
 
-from tests.integrations import bodies
+from tests.integrations import anthropic_bodies, bodies
 from tests.integrations.loopback import Answer, Loopback, as_json, page
-from tracediff import engine as engines
 from tracediff.capture.instrument import instrument, uninstrument
 from tracediff.engine import EngineRequest, connect
 from tracediff.errors import EngineRefused, EngineUnavailable, MissingIntegration, UsageError
@@ -35,7 +35,7 @@ def server():
 def waits(monkeypatch):
     """Seconds that the engine would have slept."""
     slept = []
-    monkeypatch.setattr(engines.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     return slept
 
 
@@ -180,7 +180,7 @@ def test_no_call_comes_earlier_than_the_server_asks(server, engine, waits, heade
 
 
 def test_a_date_in_retry_after_is_understood(server, engine, waits, monkeypatch):
-    monkeypatch.setattr(engines.time, "time", lambda: 1_000_000_000.0)  # 2001-09-09 01:46:40
+    monkeypatch.setattr(time, "time", lambda: 1_000_000_000.0)  # 2001-09-09 01:46:40
     server.script(error(503, **{"retry-after": "Sun, 09 Sep 2001 01:46:50 GMT"}), GOOD)
     engine(REQUEST)
     assert waits == [10.0]
@@ -247,3 +247,165 @@ def test_text_that_can_not_be_sent_is_refused(server, engine):
     server.script(GOOD)
     with pytest.raises(EngineRefused, match="can't be sent"):
         engine(EngineRequest("backward", "", "\ud800"))
+
+
+# Anthropic's messages
+
+
+@pytest.fixture
+def claude(server, waits, monkeypatch):
+    pytest.importorskip("anthropic")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url.removesuffix("/v1"))
+    made = connect("anthropic:sim", max_retries=2, timeout_s=5)
+    yield made
+    made._client.close()
+
+
+WRITTEN = as_json(anthropic_bodies.message("fine"))
+CALLED = as_json(anthropic_bodies.message(None, "tool_use", [{**anthropic_bodies.CALL, "input": {"text": "fine"}}]))
+
+
+def refused(message):
+    return as_json({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, 400)
+
+
+def test_anthropic_gives_text_and_cost(server, claude):
+    server.script(WRITTEN)
+    reply = claude(REQUEST)
+    assert (reply.text, reply.input_tokens, reply.output_tokens) == ("fine", 15, 7)
+    assert (reply.finish_reason, reply.model) == ("stop", "sim-2026")
+    (seen,) = server.seen
+    assert seen.path == "/v1/messages"
+    assert seen.json == {
+        "model": "sim",
+        "max_tokens": 8192,
+        "system": "You judge.",
+        "messages": [{"role": "user", "content": "Judge this."}],
+    }
+
+
+def test_anthropic_at_its_length_limit_says_so(server, claude):
+    server.script(as_json(anthropic_bodies.message("half", "max_tokens")))
+    assert claude(REQUEST).finish_reason == "length"
+
+
+def test_anthropic_enforces_a_closed_schema_by_its_format(server, claude):
+    server.script(WRITTEN)
+    claude(STRUCTURED)
+    assert server.seen[0].json["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
+
+
+def test_anthropic_enforces_an_open_schema_by_a_tool(server, claude):
+    server.script(CALLED)
+    loose = {"type": "object", "properties": {"text": {"type": "string"}}}
+    reply = claude(EngineRequest("backward", "", "x", "verdict", json.dumps(loose)))
+    assert json.loads(reply.text) == {"text": "fine"}
+    assert reply.finish_reason == "stop"
+    assert server.seen[0].json["tool_choice"] == {"type": "tool", "name": "verdict"}
+    assert server.seen[0].json["tools"][0]["input_schema"] == loose
+
+
+def test_anthropic_s_refused_format_becomes_a_tool_for_good(server, claude):
+    server.script(refused("output_config is not supported"), CALLED)
+    assert json.loads(claude(STRUCTURED).text) == {"text": "fine"}
+    claude(STRUCTURED)
+    assert ["output_config" in seen.json for seen in server.seen] == [True, False, False]
+    assert ["tools" in seen.json for seen in server.seen] == [False, True, True]
+
+
+def test_anthropic_s_refused_request_is_refused_in_the_end(server, claude, waits):
+    server.script(refused("messages: at least one message is required"))
+    with pytest.raises(EngineRefused, match="at least one message"):
+        claude(STRUCTURED)
+    assert len(server.seen) == 3
+    assert waits == []
+
+
+@pytest.mark.parametrize(("status", "advice"), [(401, "ANTHROPIC_API_KEY"), (404, "ANTHROPIC_BASE_URL")])
+def test_what_anthropic_will_never_do_is_refused_at_once(server, claude, status, advice):
+    server.script(as_json({"type": "error", "error": {"type": "x", "message": "no"}}, status))
+    with pytest.raises(EngineRefused, match=advice) as raised:
+        claude(REQUEST)
+    assert len(server.seen) == 1
+    assert "sk-canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_json({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}, 529),
+        page("<html>Sorry</html>", "text/html"),
+        page("", "application/json"),
+        page('{"id": "msg_1", "cont'),
+        as_json({}),
+        as_json({"type": "error", "error": {"message": "overloaded"}}),
+        Answer([b'{"id"', None], headers={"content-type": "application/json"}),
+    ],
+)
+def test_what_may_pass_at_anthropic_is_tried_again(server, claude, waits, answer):
+    server.script(answer, WRITTEN)
+    assert claude(REQUEST).text == "fine"
+    assert len(waits) == 1
+
+
+def test_an_anthropic_engine_s_call_is_never_recorded(server, claude):
+    server.script(WRITTEN)
+    instrument("anthropic")
+    try:
+        with record() as run:
+            claude(REQUEST)
+        assert run.records == ()
+    finally:
+        uninstrument()
+
+
+def test_anthropic_needs_its_key(monkeypatch):
+    pytest.importorskip("anthropic")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    with pytest.raises(EngineRefused, match="ANTHROPIC_API_KEY is not set"):
+        connect("anthropic:sim")
+
+
+# The bundled simulation
+
+
+def test_the_simulation_speaks_anthropic(monkeypatch):
+    anthropic = pytest.importorskip("anthropic")
+    from tracediff.simulate import Server, World
+
+    ask = {"model": "sim-solver", "max_tokens": 99, "messages": [{"role": "user", "content": "Count: a cat."}]}
+    with Server(World(seed=3)) as simulation:
+        address = simulation.base_url.removesuffix("/v1")
+        with anthropic.Anthropic(api_key="k", base_url=address, max_retries=0) as client:
+            whole = client.messages.create(**ask)
+            with client.messages.stream(**ask) as stream:
+                streamed = stream.get_final_message()
+            counted = client.messages.count_tokens(model="sim-solver", messages=ask["messages"])
+            with pytest.raises(anthropic.NotFoundError, match="does not exist"):
+                client.messages.create(**{**ask, "model": "gpt"})
+        assert whole.content[0].text == streamed.content[0].text != ""
+        assert whole.usage.input_tokens == counted.input_tokens == streamed.usage.input_tokens
+        assert (whole.stop_reason, streamed.stop_reason) == ("end_turn", "end_turn")
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_simulated_critics_say_the_same_in_both_languages(monkeypatch, closed):
+    pytest.importorskip("anthropic")
+    from tracediff.simulate import Server, World
+
+    method = {"type": "object", "properties": {"method": {"enum": ["rewrite", "add rule"]}, "text": {"type": "string"}}}
+    schema = {**method, "required": ["method", "text"], "additionalProperties": False} if closed else method
+    user = '<task kind="proposal">\n<parameter name="app.p" role="r" variables="" trainable="yes">Count.</parameter>\n</task>'
+    request = EngineRequest("optimizer", "You propose.", user, "proposal", json.dumps(schema))
+    with Server(World(seed=3)) as simulation:
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        monkeypatch.setenv("OPENAI_BASE_URL", simulation.base_url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", simulation.base_url.removesuffix("/v1"))
+        engines = [connect(f"{provider}:sim-optimizer", max_retries=0) for provider in ("openai", "anthropic")]
+        said = [json.loads(engine(request).text) for engine in engines]
+        for engine in engines:
+            engine._client.close()
+    assert said[0] == said[1]
+    assert said[0]["method"] in ("rewrite", "add rule")

@@ -1,4 +1,4 @@
-"""The loopback server: the simulated models behind the OpenAI wire format, for the real client."""
+"""The loopback server: the simulated models behind the OpenAI and Anthropic wire formats, for the real clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from tracediff.simulate import wire
+from tracediff.simulate import anthropic, wire
 from tracediff.simulate.critic import criticise
 from tracediff.simulate.optimizer import propose
 from tracediff.simulate.solver import solve
@@ -46,7 +46,7 @@ class Exchange:
 
 
 class Server:
-    """A simulated OpenAI endpoint on the loopback interface, running while the context is open.
+    """A simulated OpenAI and Anthropic endpoint on the loopback interface, running while the context is open.
 
     Equal requests get equal replies, so concurrency changes no result::
 
@@ -175,8 +175,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, wire.error(f"Unknown request URL: GET {self.path}", "invalid_request_error"))
 
     def do_POST(self) -> None:
-        """Answer a chat completion or a response."""
+        """Answer a chat completion, a response or a message."""
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.split("?")[0].rstrip("/")
+        if path.endswith(("/messages", "/messages/count_tokens")):
+            self._answer_anthropic(path, raw)
+            return
         if not self.headers.get("Authorization", "").removeprefix("Bearer").strip():
             self._send(401, wire.error("You didn't provide an API key.", "invalid_request_error", "invalid_api_key"))
             return
@@ -187,7 +191,6 @@ class _Handler(BaseHTTPRequestHandler):
         if not isinstance(body, dict):
             self._send(400, wire.error("The body is not a JSON object.", "invalid_request_error"))
             return
-        path = self.path.split("?")[0].rstrip("/")
         if not path.endswith(("/chat/completions", "/responses")):
             self._send(404, wire.error(f"Unknown request URL: POST {self.path}", "invalid_request_error"))
             return
@@ -207,6 +210,31 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(f"data: {line}\n\n" for line in wire.chat_chunks(body, exchange.reply))
         else:
             self._send(200, wire.chat_completion(body, exchange.reply))
+
+    def _answer_anthropic(self, path: str, raw: bytes) -> None:
+        """Answer a message request, or count its tokens."""
+        if not (self.headers.get("x-api-key") or self.headers.get("Authorization")):
+            self._send(401, anthropic.error("x-api-key header is required", "authentication_error"))
+            return
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            self._send(400, anthropic.error("The body is not a JSON object.", "invalid_request_error"))
+            return
+        if path.endswith("/count_tokens"):
+            self._send(200, anthropic.token_count(body))
+            return
+        exchange = cast("_Http", self.server).simulation.answer(path, anthropic.as_chat(body))
+        if exchange.status != 200:
+            kind = "not_found_error" if exchange.status == 404 else "api_error"
+            self._send(exchange.status, anthropic.error(exchange.reply, kind))
+        elif body.get("stream"):
+            events = anthropic.message_events(body, exchange.reply)
+            self._stream(f"event: {name}\ndata: {line}\n\n" for name, line in events)
+        else:
+            self._send(200, anthropic.message(body, exchange.reply))
 
     def _send(self, status: int, content: wire.Body) -> None:
         raw = json.dumps(content).encode()
