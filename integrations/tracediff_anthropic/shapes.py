@@ -141,6 +141,7 @@ _COUNT = Shape(
 )
 
 
+@functools.lru_cache(maxsize=512)
 def shape_of(method: str, url: str) -> Shape | None:
     """Return the shape of a request; None for a path that is not recorded (batches, files, models)."""
     if method.lower() != "post":

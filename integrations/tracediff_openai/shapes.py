@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tracediff import attributes as keys
 from tracediff.capture.stainless import Reply, Shape
-from tracediff.capture.stainless.shape import WholeOnly, answered, filled, first, items, one_or_all, read
+from tracediff.capture.stainless.shape import WholeOnly, answered, fields_of, filled, first, items, one_or_all, read
 from tracediff.capture.values import Placeholder
 
 
@@ -17,15 +17,18 @@ def _usage(usage: object) -> dict[str, Any]:
     """Return token counts; chat and responses name the same things differently."""
     if usage is None:
         return {}
-    cached = first(usage, "prompt_tokens_details", "input_tokens_details")
-    reasoning = first(usage, "completion_tokens_details", "output_tokens_details")
-    return {
-        keys.USAGE_INPUT_TOKENS: first(usage, "prompt_tokens", "input_tokens"),
-        keys.USAGE_OUTPUT_TOKENS: first(usage, "completion_tokens", "output_tokens"),
-        keys.USAGE_CACHE_READ_TOKENS: read(cached, "cached_tokens"),
-        keys.USAGE_CACHE_WRITE_TOKENS: read(cached, "cache_write_tokens"),
-        keys.USAGE_REASONING_TOKENS: read(reasoning, "reasoning_tokens"),
+    fields = fields_of(usage)
+    sent, written = ("input", "output") if "input_tokens" in fields else ("prompt", "completion")
+    counts = {
+        keys.USAGE_INPUT_TOKENS: fields.get(f"{sent}_tokens"),
+        keys.USAGE_OUTPUT_TOKENS: fields.get(f"{written}_tokens"),
     }
+    if (cached := fields.get(f"{sent}_tokens_details")) is not None:
+        counts[keys.USAGE_CACHE_READ_TOKENS] = read(cached, "cached_tokens")
+        counts[keys.USAGE_CACHE_WRITE_TOKENS] = read(cached, "cache_write_tokens")
+    if (reasoning := fields.get(f"{written}_tokens_details")) is not None:
+        counts[keys.USAGE_REASONING_TOKENS] = read(reasoning, "reasoning_tokens")
+    return counts
 
 
 def _answer(source: object, finish_reasons: list[str], usage: object) -> dict[str, Any]:
@@ -38,38 +41,36 @@ def _answer(source: object, finish_reasons: list[str], usage: object) -> dict[st
 
 def _chat_message(message: object) -> dict[str, Any]:
     """Return an assistant message without its role and empty fields; parsed objects are the program's own."""
+    fields = fields_of(message)
     called = [
         filled(id=read(call, "id"), name=read(body, "name"), arguments=first(body, "arguments", "input"))
-        for call in items(message, "tool_calls")
+        for call in fields.get("tool_calls") or ()
         if (body := read(call, "function") or read(call, "custom")) is not None
     ]
-    if (legacy := read(message, "function_call")) is not None:
+    if (legacy := fields.get("function_call")) is not None:
         called.append(filled(name=read(legacy, "name"), arguments=read(legacy, "arguments")))
-    return filled(
-        content=read(message, "content"),
-        refusal=read(message, "refusal"),
-        tool_calls=called,
-        parsed=read(message, "parsed"),
-    )
+    found = {"content": fields.get("content"), "refusal": fields.get("refusal"), "tool_calls": called}
+    return filled(**found, parsed=fields.get("parsed"))
 
 
-def _choices_reply(answer: object, output_of: Callable[[object], dict[str, Any]]) -> Reply:
+def _choices_reply(answer: object, output_of: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Reply:
     """Read an answer that is a list of choices."""
-    choices = items(answer, "choices")
-    reasons = [reason for choice in choices if (reason := read(choice, "finish_reason"))]
+    fields = fields_of(answer)
+    choices = [fields_of(choice) for choice in fields.get("choices") or ()]
+    reasons = [reason for choice in choices if (reason := choice.get("finish_reason"))]
     whole = bool(choices) and len(reasons) == len(choices)
-    attributes = _answer(answer, reasons, read(answer, "usage"))
+    attributes = _answer(answer, reasons, fields.get("usage"))
     return Reply(one_or_all([output_of(choice) for choice in choices]), attributes, whole)
 
 
 def chat_reply(answer: object) -> Reply:
     """Read a chat completion."""
-    return _choices_reply(answer, lambda choice: _chat_message(read(choice, "message")))
+    return _choices_reply(answer, lambda choice: _chat_message(choice.get("message")))
 
 
 def completion_reply(answer: object) -> Reply:
     """Read a legacy text completion."""
-    return _choices_reply(answer, lambda choice: filled(content=read(choice, "text")))
+    return _choices_reply(answer, lambda choice: filled(content=choice.get("text")))
 
 
 @dataclass(slots=True)
@@ -250,6 +251,7 @@ _SHAPES = {
 }
 
 
+@functools.lru_cache(maxsize=512)
 def shape_of(method: str, url: str) -> Shape | None:
     """Return the shape of a request; None for a path that is not recorded (files, images, stored responses)."""
     if method.lower() != "post":

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import wrapt
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
@@ -17,7 +18,7 @@ from tracediff.capture import recorder
 from tracediff.capture.callsite import calling_site
 from tracediff.capture.context import current_scope, detach
 from tracediff.capture.faults import faults
-from tracediff.capture.stainless.calls import attach_client, attach_nothing
+from tracediff.capture.stainless.calls import attach_client, attach_nothing, take, taken_plainly
 from tracediff.capture.stainless.media import without_media
 from tracediff.capture.stainless.shape import Shape, is_given, settings_of
 from tracediff.capture.stainless.streams import tee_body, tee_items
@@ -61,7 +62,9 @@ class _Patch:
 
     def __init__(self, library: Library) -> None:
         self.is_on = True
-        self._library = library
+        self.library = library
+        self._known: WeakKeyDictionary[Any, tuple[Any, dict[str, Any]]] = WeakKeyDictionary()
+        """Client -> its base URL and the attributes that follow from both, which are slow to find."""
         self._patched: list[tuple[type[Any], Any, Any]] = []
         """(class, what was there, what stands there now)."""
 
@@ -69,14 +72,26 @@ class _Patch:
         """Patch the imported library, unless uninstalled before its import."""
         if not self.is_on:
             return
-        for name in self._library.clients:
+        for name in self.library.clients:
             owner = next(base for base in getattr(module, name).__mro__ if "request" in vars(base))
             original = vars(owner)["request"]
             wrap = _async_request if inspect.iscoroutinefunction(original) else _sync_request
-            replaced: Any = functools.wraps(original)(wrap(self, self._library, original))
+            replaced: Any = functools.wraps(original)(wrap(self, original))
             replaced.__signature__ = inspect.signature(original)  # for those who do not follow __wrapped__
             self._patched.append((owner, original, replaced))
             owner.request = replaced
+
+    def described(self, client: Any) -> Mapping[str, Any]:
+        """Return the attributes of a client: provider, host and port."""
+        url = client.base_url
+        known = self._known.get(client)
+        if known is None or known[0] is not url:
+            known = self._known[client] = url, {
+                keys.PROVIDER_NAME: self.library.provider_of(type(client)),
+                keys.SERVER_ADDRESS: url.host,
+                keys.SERVER_PORT: url.port or 443,
+            }
+        return known[1]
 
     def undo(self) -> None:
         """Restore the classes. A patch that another tool put on top of ours stays."""
@@ -88,9 +103,9 @@ class _Patch:
         self._patched.clear()
 
 
-def _sync_request(patch: _Patch, library: Library, original: Callable[..., Any]) -> Callable[..., Any]:
+def _sync_request(patch: _Patch, original: Callable[..., Any]) -> Callable[..., Any]:
     def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = (_begin(library, client, args, kwargs) or _pass_by(library)) if patch.is_on else None
+        call = (_begin(patch, client, args, kwargs) or _pass_by(patch)) if patch.is_on else None
         if call is None:
             return original(client, *args, **kwargs)
         try:
@@ -104,9 +119,9 @@ def _sync_request(patch: _Patch, library: Library, original: Callable[..., Any])
     return request
 
 
-def _async_request(patch: _Patch, library: Library, original: Callable[..., Any]) -> Callable[..., Any]:
+def _async_request(patch: _Patch, original: Callable[..., Any]) -> Callable[..., Any]:
     async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = (_begin(library, client, args, kwargs) or _pass_by(library)) if patch.is_on else None
+        call = (_begin(patch, client, args, kwargs) or _pass_by(patch)) if patch.is_on else None
         if call is None:
             return await original(client, *args, **kwargs)
         try:
@@ -120,9 +135,10 @@ def _async_request(patch: _Patch, library: Library, original: Callable[..., Any]
     return request
 
 
-def _begin(library: Library, client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Request | None:
+def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Request | None:
     """Return the recorded request, or None when nobody records it or something of ours failed."""
     call = request = None
+    library = patch.library
     try:
         if recorder.is_idle():
             return None
@@ -137,15 +153,10 @@ def _begin(library: Library, client: Any, args: tuple[Any, ...], kwargs: Mapping
         name = f"{library.name}.{shape.suffix}" if site is None else f"{site}:{shape.suffix}"
         recorder.note_lost_context(name)
         body = _body(options)
-        attributes = {
-            keys.OPERATION_NAME: shape.operation,
-            keys.PROVIDER_NAME: library.provider_of(type(client)),
-            keys.SERVER_ADDRESS: client.base_url.host,
-            keys.SERVER_PORT: client.base_url.port or 443,
-            **settings_of(shape, body),
-        }
-        inputs = {name: without_media(body[name]) for name in shape.inputs if name in body and is_given(body[name])}
-        call = recorder.begin(name, shape.kind, inputs, attributes=attributes)
+        described = patch.described(client)
+        attributes = {keys.OPERATION_NAME: shape.operation, **described, **settings_of(shape, body)}
+        inputs = {name: body[name] for name in shape.inputs if name in body and is_given(body[name])}
+        call = _begun(name, shape, inputs, attributes)
         if call is None:
             return None
         request = _Request(call, shape, options, is_event_stream=bool(kwargs.get("stream")))
@@ -158,6 +169,28 @@ def _begin(library: Library, client: Any, args: tuple[Any, ...], kwargs: Mapping
             call.end(attributes={keys.UNFINISHED: True})
         return None
     return request
+
+
+def _begun(
+    name: str, shape: Shape, inputs: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> recorder.Call | None:
+    """Return the call that has begun, with its inputs taken."""
+    plain = {argument for argument, value in inputs.items() if type(value) is list}
+    walked = {argument: value for argument, value in inputs.items() if argument not in plain}
+    call = recorder.begin(name, shape.kind, walked, attributes=attributes)
+    if call is None or not plain:
+        return call
+    kept, call.inputs = call.inputs, {}
+    for argument, value in inputs.items():
+        if argument in kept:
+            call.inputs[argument] = kept[argument]
+            continue
+        messages = taken_plainly(value, argument, call.recording._run, call.refs)
+        if messages is None:
+            take(call, argument, without_media(value))
+        else:
+            call.inputs[argument] = messages
+    return call
 
 
 class _PassedBy:
@@ -177,12 +210,12 @@ class _PassedBy:
         detach(self._token)
 
 
-def _pass_by(library: Library) -> _PassedBy | None:
+def _pass_by(patch: _Patch) -> _PassedBy | None:
     """Return what ends a call that is not recorded, None where there is nothing to end."""
     try:
         token = attach_nothing()
     except Exception as error:
-        faults.note(f"passing by a call of {library.name}", error)
+        faults.note(f"passing by a call of {patch.library.name}", error)
         return None
     return None if token is None else _PassedBy(token)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from tracediff import attributes as keys
@@ -72,26 +73,32 @@ class Shape:
     """Kind of the record; what writes no text is a ``function``."""
 
 
-def read(source: object, key: str) -> Any:
-    """Return a field of a mapping or an attribute of an object; None where there is none.
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
-    Asked several times for each chunk of a stream: a missing attribute of a pydantic object is slow to be refused.
-    """
+
+def fields_of(source: object) -> Mapping[str, Any]:
+    """Return the fields of a mapping or an object: what a pydantic object holds, then what the server sent extra."""
     if type(source) is dict:
-        return source.get(key)
-    fields = getattr(source, "__dict__", None)
+        return source
+    fields: dict[str, Any] | None = getattr(source, "__dict__", None)
     if fields is None:
-        return source.get(key) if isinstance(source, Mapping) else getattr(source, key, None)
-    if key in fields:
-        return fields[key]
-    if hasattr(source, "__pydantic_extra__"):
-        return (source.__pydantic_extra__ or {}).get(key)
-    return source.get(key) if isinstance(source, Mapping) else getattr(source, key, None)
+        return source if isinstance(source, Mapping) else _NONE
+    extra = getattr(source, "__pydantic_extra__", None)
+    return {**fields, **extra} if extra else fields
+
+
+def read(source: object, key: str) -> Any:
+    """Return a field of a mapping or an object; None where there is none."""
+    return fields_of(source).get(key)
 
 
 def first(source: object, *names: str) -> Any:
     """Return the first field of ``names`` that is not None."""
-    return next((value for name in names if (value := read(source, name)) is not None), None)
+    fields = fields_of(source)
+    for name in names:
+        if (value := fields.get(name)) is not None:
+            return value
+    return None
 
 
 def items(source: object, key: str) -> list[Any]:

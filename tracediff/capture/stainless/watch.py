@@ -10,7 +10,7 @@ from typing import Any
 from tracediff import attributes as keys
 from tracediff.capture.faults import faults
 from tracediff.capture.recorder import Call
-from tracediff.capture.stainless.calls import hold, take
+from tracediff.capture.stainless.calls import hold, put_out, take
 from tracediff.capture.stainless.shape import Fold, Reply, Shape
 
 _NOTHING = Reply(None, {}, is_whole=False)
@@ -175,6 +175,8 @@ class Watch:
         return _NOTHING
 
     def _end(self, reply: Reply, fault: str | None, error: BaseException | None = None) -> None:
+        if self._call.is_over:
+            return
         attributes = dict(reply.attributes)
         if fault is not None:
             attributes[keys.FAULT] = fault
@@ -184,4 +186,4 @@ class Watch:
             attributes[keys.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_ns - self._start_ns) / 1e9
         for path, held in reply.held:
             hold(self._call, path, held)
-        self._call.end(reply.output, error=error, attributes=attributes)
+        self._call.end(put_out(self._call, reply.output), error=error, attributes=attributes)
