@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from tracediff.capture.records import Ref, SpanRecord
@@ -17,10 +16,14 @@ from tracediff.graph.findings import Explanation, Finding, Stretch
 from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.links import Link, applied, stated
 from tracediff.graph.model import Edge, Node
+from tracediff.graph.reasons import Reason
 from tracediff.graph.sources import SHINGLE
 from tracediff.parameters import Parameter
 
 _END, _YIELD, _START, _AT_ONCE = range(4)
+_RAN_INSIDE = "{owner} ran inside, nothing inside used its output, and the return has text of its own"
+_RETURNED = "the output is the very object that it returned"
+_UNUSED = "nothing used its output"
 
 
 def build(
@@ -175,9 +178,9 @@ class _Assembly:
             other = self.calls[member]
             if member in consumed or other.is_passing or (other.children and not other.is_own):
                 continue
-            label = f"{other.record.name}#{other.index}"
-            detail = f"{label} ran inside, nothing inside used its output, and the return has text of its own"
-            findings.append(Finding(member, other.record.name, "inside", confidence("inside", "only"), detail))
+            findings.append(
+                Finding(member, other.record.name, "inside", confidence("inside", "only"), Reason(_RAN_INSIDE))
+            )
         return findings
 
     def _members(self, call: Call) -> list[int]:
@@ -221,8 +224,8 @@ class _Assembly:
             edges += [_edge(nodes[item.source], nodes[target], item) for item in best.values()]
         for start, end, claim in applied(links, self.calls):
             place = f"{claim.target}.{claim.argument}"
-            detail = f"stated with link({claim.source!r}, {place!r}, kind={claim.kind!r})"
-            new = Edge(nodes[start], nodes[end], claim.argument, "link", confidence("link", "only"), claim.kind, detail)
+            said = Reason("stated with {path}", f"link({claim.source!r}, {place!r}, kind={claim.kind!r})")
+            new = Edge(nodes[start], nodes[end], claim.argument, "link", confidence("link", "only"), claim.kind, said)
             stated_for = (new.source, new.target, new.argument)
             edges = [edge for edge in edges if (edge.source, edge.target, edge.argument) != stated_for]
             edges.append(new)
@@ -237,15 +240,14 @@ class _Assembly:
         if ref is not None and ref.source_path == "" and not isinstance(output, (str, int, float)):
             source = self.explainer.owner(None, ref, None)
             if source is not None:
-                detail = "the output is the very object that it returned"
-                return [Finding(source, "output", "identity", confidence("identity", "only"), detail)]
+                return [Finding(source, "output", "identity", confidence("identity", "only"), Reason(_RETURNED))]
         explanation = self.explainer.explain(None, {"output": output}, refs)
         has_text = any(isinstance(leaf, str) for _, leaf in leaves(output, "output"))
         if explanation.findings or (has_text and not explanation.unknown):  # known, if only from outside
             return explanation.findings
         used = {item.source for found in self.found.values() for item in found}
         return [
-            Finding(call.position, "output", "inside", confidence("inside", "output"), "nothing used its output")
+            Finding(call.position, "output", "inside", confidence("inside", "output"), Reason(_UNUSED))
             for call in self.calls
             if call.position not in used and call.is_own and not call.is_passing and call.record.output is not None
         ]
@@ -263,7 +265,7 @@ class _Assembly:
         for item in final:
             if item.source not in best or item.confidence > best[item.source].confidence:
                 best[item.source] = item
-        return node, [_edge(nodes[source], node, replace(best[source], argument="output")) for source in sources]
+        return node, [_edge(nodes[source], node, best[source]._replace(argument="output")) for source in sources]
 
     def _unknown(self) -> list[str]:
         """Return a doubt for each argument whose unexplained text varies between the calls of its site."""
@@ -290,7 +292,7 @@ class _Assembly:
 
 
 def _edge(source: Node, target: Node, item: Finding) -> Edge:
-    return Edge(source, target, item.argument, item.evidence, item.confidence, "data", item.detail)
+    return Edge(source, target, item.argument, item.evidence, item.confidence, "data", item.reason)
 
 
 def _parameters(calls: list[Call]) -> tuple[Parameter, ...]:

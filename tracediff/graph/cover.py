@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from itertools import compress, count
 from typing import NamedTuple
 
 from tracediff.graph.sources import SHINGLE, Source, Sources
-from tracediff.graph.words import Spans, spans, unescaped
+from tracediff.graph.words import Text, unescaped
 
 _STRIDE = 16
 _WITHIN = 2.5
@@ -20,8 +20,7 @@ _PHRASE = 6 * SHINGLE
 _EDGE = re.compile(r"[\n:=\"'`()\[\]{}<>|*.!?;\u2026\u2013\u2014\u201c\u201d#-]")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Words ``start`` to ``end`` of the explained text stand in ``source`` from its word ``at`` on."""
 
     start: int
@@ -37,23 +36,23 @@ class Match:
         return self.end - self.start
 
 
-def cover(sources: Sources, text: str, numbers: list[int]) -> list[Match]:
-    """Return the stretches of an (unescaped) text that stand in earlier texts, disjoint, in text order.
+def cover(sources: Sources, text: Text) -> list[Match]:
+    """Return the stretches of a text that stand in earlier texts, disjoint, in text order.
 
     Longest first; ties go to the verbatim, the full, the real (not from outside), the better covered and the
     latest source. What lies inside a stretch already explained is dropped: this also removes
     ancestors whose text came through a nearer call.
     """
-    found = _stretches(sources, numbers)
-    found.sort(key=lambda stretch: (stretch.start - stretch.end, stretch.start))
-    cut = _Cut(sources, text, numbers)
+    found = _stretches(sources, text.numbers)
+    found.sort(key=lambda stretch: stretch.start - stretch.end)
+    cut = _Cut(sources, text)
     matches: list[Match] = []
     for stretch in found:
         free = _free(stretch.start, stretch.end, matches)
         match = cut.choose(stretch, *free) if free is not None and free[1] - free[0] >= SHINGLE else None
         if match is not None:
             matches.append(match)
-    matches.sort(key=lambda match: match.start)
+    matches.sort()
     return matches
 
 
@@ -70,26 +69,26 @@ def _stretches(sources: Sources, numbers: list[int]) -> list[_Stretch]:
     stream = sources.stream
     found: list[_Stretch] = []
     seeds = sources.seeds(numbers)
-    if seeds is None:
-        return found
     position = 0
-    for hit, seed in enumerate(seeds):
+    for hit in compress(count(), seeds):
+        seed = seeds[hit]
         if seed is None or hit < position:
             continue
-        best: tuple[int, int] | None = None
-        places: list[int] = []
+        best = _Stretch(hit, hit, [])
         for place in (seed, *sources.more(numbers[hit : hit + SHINGLE])):
             start, end = _extend(numbers, hit, stream, place)
-            if end == start or not _is_from(sources.at(place), sources, place - hit + start, end - start):
+            if end - start < best.end - best.start or end == start:
                 continue
-            if best is None or end - start > best[1] - best[0]:
-                best, places = (start, end), [place - hit + start]
-            elif (start, end) == best:
-                places.append(place - hit + start)
-        if best is None:
-            continue
-        found.append(_Stretch(*best, places))
-        position = max(best[1] - SHINGLE + 1, hit + 1)
+            first = place - hit + start
+            if not _is_from(sources.at(place), sources, first, end - start):
+                continue
+            if end - start > best.end - best.start:
+                best = _Stretch(start, end, [first])
+            elif start == best.start:
+                best.places.append(first)
+        if best.places:
+            found.append(best)
+            position = max(best.end - SHINGLE + 1, hit + 1)
     return found
 
 
@@ -135,33 +134,29 @@ def _free(begin: int, end: int, taken: list[Match]) -> tuple[int, int] | None:
 class _Cut:
     """Chooses the source of each stretch of one text."""
 
-    def __init__(self, sources: Sources, text: str, numbers: list[int]) -> None:
+    def __init__(self, sources: Sources, text: Text) -> None:
         self.sources = sources
         self.text = text
-        self.numbers = numbers
-        self._spans: Spans | None = None
 
     def choose(self, stretch: _Stretch, start: int, end: int) -> Match | None:
         """Return the best source of the part of a stretch that is still free, or None when the evidence is thin."""
-        length = end - start
-        best: tuple[tuple[bool, bool, bool, float, int], Match] | None = None
-        for place in stretch.places:
-            place_at = place + start - stretch.start
-            source = self.sources.at(place_at)
-            at = place_at - source.start
-            total = len(self.sources.numbers(source))
-            is_verbatim = len(stretch.places) > 1 and (not source.holders or self._is_verbatim(source, at, length))
-            match = Match(start, end, source, at, length == total)
-            rank = (is_verbatim, match.is_full, bool(source.holders), length / total, place_at)
-            if best is None or rank > best[0]:
-                best = rank, match
-        assert best is not None
-        match = best[1]
+        length, shift = end - start, start - stretch.start
+        places = stretch.places
+        best = places[0] if len(places) == 1 else max(places, key=lambda place: self._rank(place + shift, length))
+        source = self.sources.at(best)
+        match = Match(start, end, source, best + shift - source.start, length == len(self.sources.numbers(source)))
         return match if match.is_full or self._is_evident(match) else None
+
+    def _rank(self, place: int, length: int) -> tuple[bool, bool, bool, float, int]:
+        """Return what speaks for a place of the stream, the strongest first."""
+        source = self.sources.at(place)
+        total = len(self.sources.numbers(source))
+        is_verbatim = not source.holders or self._is_verbatim(source, place - source.start, length)
+        return is_verbatim, length == total, bool(source.holders), length / total, place
 
     def _is_verbatim(self, source: Source, at: int, length: int) -> bool:
         places = source.spans()
-        return unescaped(source.text)[places.starts[at] : places.ends[at + length - 1]] in self.text
+        return unescaped(source.text)[places.starts[at] : places.ends[at + length - 1]] in self.text.plain
 
     def _is_evident(self, match: Match) -> bool:
         """Return whether a partial match says enough: 9 bits and log2 of all words, more within a sentence."""
@@ -174,7 +169,7 @@ class _Cut:
             if apart is None and match.length < 2 * SHINGLE:
                 return False
             needed *= apart or _WITHIN
-        return words.bits(self.numbers[match.start : match.end]) >= needed
+        return words.bits(self.text.numbers[match.start : match.end]) >= needed
 
     def _apartness(self, match: Match) -> float | None:
         """Return how much evidence a stretch needs by how it stands in the text; None within a sentence.
@@ -182,20 +177,19 @@ class _Cut:
         A value in a template stands on its own: it ends at a line edge, a quote or a colon before it, or is cut in a
         word. A phrase that many writers open with ends in punctuation too, but their own words follow on the line.
         """
-        if self._spans is None:
-            self._spans = spans(self.text)
-        starts, ends = self._spans
+        text = self.text.plain
+        starts, ends = self.text.spans()
         start, end = match.start, match.end
-        before = self.text[ends[start - 1] : starts[start]] if start else "\n"
-        after = self.text[ends[end - 1] : starts[end]] if end < len(self.numbers) else "\n"
+        before = text[ends[start - 1] : starts[start]] if start else "\n"
+        after = text[ends[end - 1] : starts[end]] if end < len(starts) else "\n"
         opens, closes = _EDGE.search(before) is not None, _EDGE.search(after) is not None
         if not opens and match.at > 0:
             whole = _word(match.source, match.at - 1)
-            part = self.text[starts[start - 1] : ends[start - 1]]
+            part = text[starts[start - 1] : ends[start - 1]]
             opens = whole.endswith(part) and part != whole
         if not closes and match.at + match.length < len(self.sources.numbers(match.source)):
             whole = _word(match.source, match.at + match.length)
-            part = self.text[starts[end] : ends[end]]
+            part = text[starts[end] : ends[end]]
             closes = whole.startswith(part) and part != whole
         if not (opens and closes):
             return None

@@ -7,13 +7,19 @@ from collections.abc import Iterable, Mapping
 from tracediff.capture.records import Ref
 from tracediff.capture.values import Value
 from tracediff.graph.calls import IDS, LABELS, Call, Scalar, is_inside, last_key, leaves
-from tracediff.graph.findings import Argument, Explanation, at, rejected, shown
+from tracediff.graph.findings import Argument, Explanation, labels
 from tracediff.graph.pieced import RECENT, Pieces
+from tracediff.graph.reasons import Reason
 from tracediff.graph.sources import SHINGLE, Holder, Source, Sources
 from tracediff.graph.words import Vocabulary
 from tracediff.parameters import split
 
 _LONG = 60
+_OBJECT = "{path} is the very object that {owner} put out{at}"
+_OBJECT_TEXT = "{path} is the very object that {owner} put out{at} ({text})"
+_IN_OBJECT = "{path} stands in the very object that {owner} put out, with {text} in it"
+_ID = "{path} is the id {text} that {owner} gave{at}"
+_EQUAL = "{path} equals what {owner} put out{at} ({text})"
 
 
 class Explainer:
@@ -82,8 +88,8 @@ class Explainer:
             if ref.producers == 1 and any(_is_at(other, path) for other in scalars):
                 around.append((path, source))
             elif not any(_is_at(other, path) for other in scalars):  # an opaque object, with nothing to read
-                detail = f"{path} is the very object that {self.calls[source].label} put out{at(ref.source_path)}"
-                argument.add(path, source, "identity", "only" if ref.producers == 1 else "latest", detail)
+                reason = Reason(_OBJECT, path, ref.source_path)
+                argument.add(source, "identity", "only" if ref.producers == 1 else "latest", reason)
         return sorted(around, key=lambda item: -len(item[0]))
 
     def _in_object(self, argument: Argument, path: str, leaf: Scalar, around: list[tuple[str, int]]) -> bool:
@@ -93,10 +99,7 @@ class Explainer:
             return False
         for place, source in around:
             if _is_at(path, place) and any(item.call == source for item in reversed(known.holders[-RECENT:])):
-                detail = (
-                    f"{place} is the very object that {self.calls[source].label} put out, with {shown(str(leaf))} in it"
-                )
-                argument.add(path, source, "identity", "only", detail)
+                argument.add(source, "identity", "only", Reason(_IN_OBJECT, path, text=str(leaf)))
                 argument.used.setdefault(known.text, []).append(source)
                 return True
         return False
@@ -130,8 +133,7 @@ class Explainer:
         if key in IDS:
             holder = self._ids.get(text)
             if holder is not None:
-                detail = f"{path} is the id {shown(text)} that {self.calls[holder.call].label} gave{at(holder.path)}"
-                argument.add(path, holder.call, "id", "only", detail)
+                argument.add(holder.call, "id", "only", Reason(_ID, path, holder.path, text))
             return
         if key in LABELS and text.count(" ") < SHINGLE:
             return
@@ -139,9 +141,7 @@ class Explainer:
             source = self.owner(argument.call, ref, text)
             if source is not None and (ref.producers == 1 or text.count(" ") >= SHINGLE):
                 case = "only" if ref.producers == 1 else "latest"
-                label = self.calls[source].label
-                detail = f"{path} is the very object that {label} put out{at(ref.source_path)} ({shown(text)})"
-                argument.add(path, source, "identity", case, detail)
+                argument.add(source, "identity", case, Reason(_OBJECT_TEXT, path, ref.source_path, text))
                 argument.used.setdefault(text, []).append(source)
                 return
         known = self.sources.whole.get(text)
@@ -155,8 +155,8 @@ class Explainer:
         if holder is None:
             argument.result.is_whole = False
             return
-        detail = f"{path} equals what {self.calls[holder.call].label} put out{at(holder.path)} ({shown(source.text)})"
-        argument.add(path, holder.call, "leaf", "latest" if others else "only", detail + rejected(self.calls, others))
+        reason = Reason(_EQUAL, path, holder.path, source.text, None, labels(self.calls, others))
+        argument.add(holder.call, "leaf", "latest" if others else "only", reason)
 
 
 def _is_at(path: str, place: str) -> bool:

@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tracediff.graph.calls import Call
 from tracediff.graph.confidence import Evidence, confidence
 from tracediff.graph.cover import Match
-from tracediff.graph.words import Spans, spans
+from tracediff.graph.reasons import Reason
+from tracediff.graph.words import Text
 
-_SHOWN = 60
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One reason for an edge: a piece of ``source``'s output in an argument of the consumer."""
 
     source: int
     argument: str
     evidence: Evidence
     confidence: float
-    detail: str
+    reason: Reason
 
 
 @dataclass(slots=True)
 class Covered:
     """A text that had to be pieced together, kept for the next consumer of the same text."""
 
-    plain: str
-    numbers: list[int]
+    text: Text
     matches: list[Match]
     known: int = 0
     """Words of the run when this text came up: a word with this number or a higher one was new."""
-    _places: Spans | None = None
 
-    def gaps(self) -> list[tuple[int, int]]:
-        """Return (start, end) of what no match covers."""
+    def gaps(self, more: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+        """Return (start, end) of what no match covers; ``more`` are explained too, in order."""
+        taken = [(match.start, match.end) for match in self.matches]
+        if more:
+            taken = sorted([*taken, *more])
         found: list[tuple[int, int]] = []
         done = 0
-        for match in self.matches:
-            if match.start > done:
-                found.append((done, match.start))
-            done = match.end
-        if done < len(self.numbers):
-            found.append((done, len(self.numbers)))
+        for start, end in taken:
+            if start > done:
+                found.append((done, start))
+            done = end
+        if done < len(self.text.numbers):
+            found.append((done, len(self.text.numbers)))
         return found
-
-    def places(self) -> Spans:
-        """Return where its words stand, made on first use."""
-        if self._places is None:
-            self._places = spans(self.plain)
-        return self._places
-
-    def words(self, start: int, end: int) -> str:
-        """Return the text from one word to another."""
-        places = self.places()
-        return self.plain[places.starts[start] : places.ends[end - 1]]
 
 
 class Stretch(NamedTuple):
@@ -69,12 +58,12 @@ class Stretch(NamedTuple):
     @property
     def numbers(self) -> tuple[int, ...]:
         """Numbers of the words."""
-        return tuple(self.covered.numbers[self.start : self.end])
+        return tuple(self.covered.text.numbers[self.start : self.end])
 
     @property
     def text(self) -> str:
         """The words as they stand in the text."""
-        return self.covered.words(self.start, self.end)
+        return self.covered.text.words(self.start, self.end)
 
 
 @dataclass(slots=True)
@@ -97,13 +86,19 @@ class Argument:
     result: Explanation
     used: dict[object, list[int]] = field(default_factory=dict)
     """Text or short value -> calls that explain an occurrence already: k equal labels go to k different calls."""
-    places: dict[str, list[int]] = field(default_factory=dict)
-    """Path of an enclosing object -> calls whose text stands in it."""
 
-    def add(self, path: str, source: int, evidence: Evidence, case: str, detail: str) -> None:
+    def add(self, source: int, evidence: Evidence, case: str, reason: Reason) -> None:
         """Note one reason for an edge."""
-        self.places.setdefault(parent(path), []).append(source)
-        self.result.findings.append(Finding(source, self.name, evidence, confidence(evidence, case), detail))
+        self.result.findings.append(Finding(source, self.name, evidence, confidence(evidence, case), reason))
+
+    def beside(self, path: str) -> set[int]:
+        """Return the calls whose text stands in the same object as a leaf."""
+        place = parent(path)
+        return {
+            item.source
+            for item in self.result.findings
+            if item.argument == self.name and parent(item.reason.path) == place
+        }
 
 
 def parent(path: str) -> str:
@@ -111,17 +106,6 @@ def parent(path: str) -> str:
     return path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
-def rejected(calls: list[Call], others: list[int]) -> str:
-    """Return the end of a detail that names what else could have been the source."""
-    return "; rejected as earlier: " + ", ".join(calls[other].label for other in others) if others else ""
-
-
-def at(path: str) -> str:
-    """Return where in an output, in words."""
-    return f" at {path}" if path else ""
-
-
-def shown(text: str) -> str:
-    """Return the beginning of a text on one line, quoted."""
-    line = " ".join(text[: 2 * _SHOWN].split())
-    return repr(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")
+def labels(calls: list[Call], positions: list[int]) -> tuple[str, ...]:
+    """Return the labels of calls."""
+    return tuple(calls[position].label for position in positions)

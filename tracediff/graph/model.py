@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tracediff.capture.values import Value
+from tracediff.graph.reasons import Reason
 from tracediff.parameters import Parameter
 
 
@@ -48,5 +49,9 @@ class Edge:
     """Probability in [0, 1] that the edge is true; calibrated over the test programs."""
     kind: str = "data"
     """``data`` or ``skip`` (stated with ``td.link``)."""
-    detail: str = ""
-    """Which text and where, for ``explain``."""
+    reason: Reason | None = None
+
+    @property
+    def detail(self) -> str:
+        """Which text and where, for ``explain``, in words."""
+        return "" if self.reason is None else self.reason.words(self.source.label)

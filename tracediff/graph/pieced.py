@@ -5,14 +5,23 @@ from __future__ import annotations
 from tracediff.capture.records import Ref
 from tracediff.graph.calls import Call, last_key
 from tracediff.graph.cover import Match, cover
-from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, at, parent, rejected, shown
+from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, labels
+from tracediff.graph.reasons import Reason
 from tracediff.graph.scattered import Scattered
-from tracediff.graph.slots import Constants, Slot, slots, starts
+from tracediff.graph.slots import Constants, Slot, slots
 from tracediff.graph.sources import SHINGLE, Holder, Piece, Source, Sources
-from tracediff.graph.words import unescaped
+from tracediff.graph.words import Text, unescaped
 
 RECENT = 64
 """How many equal values are looked through for the one referred to."""
+
+_LINE = "a line of {path} is all of what {owner} put out{at} ({text})"
+_ALL = "{path} holds all of what {owner} put out{at} ({text})"
+_PART = "{path} holds part of what {owner} put out{at} ({text})"
+_MOVED = "{path} holds the words of {owner}{at} in another order ({text})"
+_EXCHANGED = "{path} holds the words of {owner}{at} with its letters exchanged ({text})"
+_OWN_PLACE = "{path} holds the short value {text} of {owner}{at} in a place of its own"
+_WITHIN = "{path} holds the short value {text} of {owner}{at} within a sentence"
 
 
 class Pieces:
@@ -47,9 +56,8 @@ class Pieces:
     def _line(self, argument: Argument, path: str, source: Source) -> None:
         holder, others = self.latest(argument, source)
         if holder is not None:
-            owner = self.calls[holder.call].label
-            detail = f"a line of {path} is all of what {owner} put out{at(holder.path)} ({shown(source.text)})"
-            argument.add(path, holder.call, "cover", "full", detail + rejected(self.calls, others))
+            reason = Reason(_LINE, path, holder.path, source.text, None, labels(self.calls, others))
+            argument.add(holder.call, "cover", "full", reason)
 
     def _block(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
         """Explain a text or some lines of it: find stretches of earlier texts, then the short values between them."""
@@ -59,33 +67,33 @@ class Pieces:
             plain = unescaped(text)
             known = self.sources.words.size
             numbers = self.sources.words.numbers(plain)
-            covered = Covered(plain, numbers, cover(self.sources, plain, numbers), known)
+            words = Text(plain, numbers)
+            covered = Covered(words, cover(self.sources, words), known)
             if len(numbers) >= SHINGLE:
                 self._covered[text] = covered
         for match in covered.matches:
             if match.source.holders:
-                self._matched(argument, path, covered, match)
+                self._matched(argument, path, match)
         gaps = covered.gaps()
-        if not gaps:
-            return
-        if starts(self.sources, covered.numbers, gaps):
-            gaps = self._fill(argument, path, covered, ref)
+        if gaps:
+            gaps = self._fill(argument, path, covered, gaps, ref)
         if gaps:
             argument.result.is_whole = False
             argument.result.unknown.setdefault(argument.name, []).extend(Stretch(covered, *gap) for gap in gaps)
             if is_new:
                 for start, end in gaps:
-                    self.sources.add_outside(covered.numbers[start:end])
+                    self.sources.add_outside(covered.text.numbers[start:end])
 
-    def _fill(self, argument: Argument, path: str, covered: Covered, ref: Ref | None) -> list[tuple[int, int]]:
+    def _fill(
+        self, argument: Argument, path: str, covered: Covered, gaps: list[tuple[int, int]], ref: Ref | None
+    ) -> list[tuple[int, int]]:
         """Explain short values in the gaps; return the gaps that are left."""
-        free = [False] * len(covered.numbers)
-        for start, end in covered.gaps():
-            free[start:end] = [True] * (end - start)
-        for slot in slots(self.sources, covered.plain, covered.numbers, covered.places(), free):
-            if self._short(argument, path, covered.words(slot.start, slot.end), slot, ref):
-                free[slot.start : slot.end] = [False] * len(slot.key)
-        return _runs(free)
+        filled = [
+            (slot.start, slot.end)
+            for slot in slots(self.sources, covered.text, gaps)
+            if self._short(argument, path, covered.text.words(slot.start, slot.end), slot, ref)
+        ]
+        return covered.gaps(filled) if filled else gaps
 
     def trace(self, call: Call, result: Explanation) -> None:
         """Explain what a call without any known source was given, if its words or letters were only moved."""
@@ -97,19 +105,18 @@ class Pieces:
                     continue
                 holder, others = self.latest(argument, found.source)
                 if holder is not None:
-                    owner = self.calls[holder.call].label
-                    detail = f"{name} holds the words of {owner}{at(holder.path)} {found.how} ({shown(stretch.text)})"
-                    argument.add(name, holder.call, "cover", "moved", detail + rejected(self.calls, others))
+                    form = _EXCHANGED if found.is_exchanged else _MOVED
+                    reason = Reason(form, name, holder.path, stretch.text, None, labels(self.calls, others))
+                    argument.add(holder.call, "cover", "moved", reason)
 
-    def _matched(self, argument: Argument, path: str, covered: Covered, match: Match) -> None:
+    def _matched(self, argument: Argument, path: str, match: Match) -> None:
         holder, others = self.latest(argument, match.source)
         if holder is None:
             return
         case = "full" if match.is_full else "long" if match.length >= 3 * SHINGLE else "partial"
-        how = "all" if match.is_full else "part"
-        quoted = shown(match.source.text if match.is_full else covered.words(match.start, match.end))
-        detail = f"{path} holds {how} of what {self.calls[holder.call].label} put out{at(holder.path)} ({quoted})"
-        argument.add(path, holder.call, "cover", case, detail + rejected(self.calls, others))
+        form, part = (_ALL, None) if match.is_full else (_PART, (match.at, match.at + match.length))
+        reason = Reason(form, path, holder.path, match.source.text, part, labels(self.calls, others))
+        argument.add(holder.call, "cover", case, reason)
 
     def _short(self, argument: Argument, path: str, value: str, slot: Slot, ref: Ref | None) -> bool:
         """Explain one short value; return whether a call is found that it came from."""
@@ -118,10 +125,9 @@ class Pieces:
             return False
         holder = piece.holder
         argument.used.setdefault(slot.key, []).append(holder.call)
-        where = "in a place of its own" if slot.is_delimited else "within a sentence"
-        owner = self.calls[holder.call].label
-        detail = f"{path} holds the short value {shown(value)} of {owner}{at(holder.path)} {where}"
-        argument.add(path, holder.call, "slot", case, detail + rejected(self.calls, others))
+        form = _OWN_PLACE if slot.is_delimited else _WITHIN
+        reason = Reason(form, path, holder.path, value, None, labels(self.calls, others))
+        argument.add(holder.call, "slot", case, reason)
         return True
 
     def _is_setting(self, argument: Argument, slot: Slot, piece: Piece) -> bool:
@@ -139,7 +145,7 @@ class Pieces:
         whole = self.sources.pieces.get(slot.key, [])
         if slot.is_all and whole:
             named = self._positions.get(ref.source, -1) if ref is not None else -1
-            beside = argument.places.get(parent(path), []) if "." in path else []
+            beside = argument.beside(path) if "." in path else ()
             for piece in reversed(whole[-RECENT:]):
                 call = piece.holder.call
                 if (call == named and call not in used) or (
@@ -180,16 +186,3 @@ class Pieces:
         if len(holders) == 1:
             return best, []
         return best, list(dict.fromkeys(holder.call for holder in holders[-4:] if holder.call != best.call))
-
-
-def _runs(free: list[bool]) -> list[tuple[int, int]]:
-    """Return (start, end) of the stretches that are still free."""
-    found: list[tuple[int, int]] = []
-    start: int | None = None
-    for position, is_free in enumerate([*free, False]):
-        if is_free and start is None:
-            start = position
-        elif not is_free and start is not None:
-            found.append((start, position))
-            start = None
-    return found

@@ -24,7 +24,8 @@ class Trace(NamedTuple):
     """A source and how its text was changed."""
 
     source: Source
-    how: str
+    is_exchanged: bool
+    """Its letters were exchanged; else its words stand in another order."""
 
 
 class Scattered:
@@ -80,7 +81,7 @@ class Scattered:
         count = sum(inside[first:last])
         bits = self.sources.words.bits([number for number in set(numbers) if number in theirs])
         enough = count >= _WORDS and count >= _SHARE * (last - first) and top >= _WORDS // 3
-        return Trace(source, "in another order") if enough and bits >= 2 * _WORDS else None
+        return Trace(source, is_exchanged=False) if enough and bits >= 2 * _WORDS else None
 
     def _exchanged(self, text: str) -> Trace | None:
         """Return the source whose letters were exchanged one for one (rot13 and the like)."""
@@ -96,7 +97,7 @@ class Scattered:
         for start in range(len(mine) - _RUN + 1):
             for source, at in self._lengths.get(tuple(lengths[start : start + _RUN]), ()):
                 if _is_exchange(mine[start:], _words(source)[at:]):
-                    return Trace(source, "with its letters exchanged")
+                    return Trace(source, is_exchanged=True)
         return None
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tracediff.graph.calls import Call, leaves
 from tracediff.graph.sources import SHINGLE, Sources
-from tracediff.graph.words import Spans
+from tracediff.graph.words import Spans, Text
 
 _SAMPLED = 8
 _MARK = re.compile(r"(?:^|\n)[ \t]*[\[(]?$")
@@ -75,15 +75,19 @@ class Constants:
         return frozenset(line for line, count in counts.items() if count == len(sampled))
 
 
-def slots(sources: Sources, text: str, numbers: list[int], places: Spans, free: list[bool]) -> list[Slot]:
-    """Return the known short values among the unexplained words of a text, in text order.
-
-    ``places`` says where the words stand in ``text``; ``free`` which of them nothing has explained yet.
-    """
+def slots(sources: Sources, words: Text, gaps: list[tuple[int, int]]) -> list[Slot]:
+    """Return the known short values among the words of a text that nothing has explained yet, in text order."""
+    numbers = words.numbers
+    firsts = _firsts(sources, numbers, gaps)
+    if not firsts:
+        return []
     found: list[Slot] = []
     limit, done = len(numbers), 0
-    for position in starts(sources, numbers, [(0, limit)]):
-        if position < done or not free[position]:
+    text, places, free = words.plain, words.spans(), [False] * limit
+    for start, end in gaps:
+        free[start:end] = [True] * (end - start)
+    for position in firsts:
+        if position < done:
             continue
         for size in range(min(SHINGLE - 1, limit - position), 0, -1):
             key = tuple(numbers[position : position + size])
@@ -104,10 +108,12 @@ def slots(sources: Sources, text: str, numbers: list[int], places: Spans, free: 
     return found
 
 
-def starts(sources: Sources, numbers: list[int], gaps: list[tuple[int, int]]) -> list[int]:
+def _firsts(sources: Sources, numbers: list[int], gaps: list[tuple[int, int]]) -> list[int]:
     """Return the words in the gaps between explained stretches with which a known short value begins."""
-    firsts = sources.starters()
-    return [i for start, end in gaps for i in range(start, end) if numbers[i] in firsts] if firsts else []
+    known = sources.starters()
+    if known.isdisjoint(numbers):
+        return []
+    return [i for start, end in gaps for i in range(start, end) if numbers[i] in known]
 
 
 def _is_delimited(text: str, places: Spans, free: list[bool], start: int, end: int) -> bool:

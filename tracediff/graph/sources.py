@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from tracediff.graph.words import Spans, Vocabulary, spans, unescaped
@@ -80,7 +83,8 @@ _PART = re.compile(
 )
 
 
-_HAS_PARTS = re.compile(r"[:=\n\"`(\[{<>|*;]|^[^.\n]{0,80},")
+_MARK = re.compile(r"[:=\n\"`(\[{<>|*;]")
+_EARLY_COMMA = re.compile(r"[^.\n]{0,80},")
 
 
 class Sources:
@@ -137,16 +141,13 @@ class Sources:
     def add_outside(self, numbers: list[int]) -> None:
         """Note words that no call has put out, so that later coincidences with them lose.
 
-        They only have to be found again where they are long: one word in four is an anchor, chosen by the word, so that
-        equal texts have equal anchors.
+        They only have to be found again where they are long: every fourth word is an anchor.
         """
         if len(numbers) < SHINGLE:
             return
         start = self._put(Source("", numbers=numbers), numbers)
-        setdefault, last = self._index.setdefault, len(numbers) - SHINGLE
-        for i, number in enumerate(numbers):
-            if not number & 3 and i <= last:
-                setdefault(hash((number, numbers[i + 1], numbers[i + 2], numbers[i + 3])), start + i)
+        anchors = zip(numbers[::SHINGLE], numbers[1::SHINGLE], numbers[2::SHINGLE], numbers[3::SHINGLE], strict=False)
+        deque(map(self._index.setdefault, map(hash, anchors), count(start, SHINGLE)), maxlen=0)
 
     def line(self, text: str) -> Source | None:
         """Return the output that is exactly this line, if no other output holds it among further lines."""
@@ -165,22 +166,20 @@ class Sources:
 
     def _index_all(self, start: int, numbers: list[int]) -> None:
         self.words.count(numbers)
-        shingles = _shingles(numbers)
-        places = range(start, start + len(shingles))
-        known = list(map(self._index.setdefault, shingles, places))
-        if known[0] != start or known[-1] != places[-1] or known != list(places):
+        size = len(self._index)
+        known = list(map(self._index.setdefault, _shingles(numbers), count(start)))
+        if len(self._index) - size != len(known):
             more = self._more
-            for shingle, first, place in zip(shingles, known, places, strict=True):
+            for shingle, first, place in zip(_shingles(numbers), known, count(start)):
                 if first != place:
                     others = more.setdefault(shingle, [])
                     if len(others) >= POSTINGS:
                         del others[POSTINGS // 2]
                     others.append(place)
 
-    def seeds(self, numbers: list[int]) -> list[int | None] | None:
-        """Return for each position a place in the stream where its next four words may stand; None without any."""
-        seeds = list(map(self._index.get, _shingles(numbers)))
-        return seeds if any(seeds) else None
+    def seeds(self, numbers: list[int]) -> list[int | None]:
+        """Return for each position a place in the stream where its next four words may stand, never 0."""
+        return list(map(self._index.get, _shingles(numbers)))
 
     def more(self, numbers: list[int]) -> list[int]:
         """Return the further places of four words."""
@@ -201,7 +200,7 @@ class Sources:
     def starters(self) -> set[int]:
         """Return the first words of all short values."""
         for source, holder in self._unsplit:
-            if not _HAS_PARTS.search(source.text):
+            if not (_MARK.search(source.text) or _EARLY_COMMA.match(source.text)):
                 continue
             seen: set[tuple[int, ...]] = set()
             for match in _PART.finditer(unescaped(source.text)):
@@ -214,6 +213,6 @@ class Sources:
         return self._firsts
 
 
-def _shingles(numbers: list[int]) -> list[int]:
+def _shingles(numbers: list[int]) -> Iterator[int]:
     """Return the hash of each four words in a row; whoever finds one compares the words."""
-    return list(map(hash, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False)))
+    return map(hash, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False))

@@ -6,7 +6,9 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from itertools import accumulate, chain, count
+from dataclasses import dataclass
+from itertools import accumulate, chain, compress, count
+from operator import add, sub
 from typing import NamedTuple
 
 # Word characters in lower case, all else a space: three times as fast as a regular expression.
@@ -14,7 +16,6 @@ _ASCII = "".join(chr(i).lower() if chr(i).isalnum() or chr(i) == "_" else " " fo
 # Scripts without spaces between words: each character is a word.
 _CHARACTER = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _WIDE_WORD = re.compile(rf"[{_CHARACTER}]|[^\W{_CHARACTER}]+")
-_SPLIT = re.compile(r"(\W+)")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
 
@@ -45,6 +46,9 @@ class Vocabulary:
         """Return the numbers of the words of an (unescaped) text, in order."""
         if text.isascii():
             return list(map(self._numbers.__getitem__, text.translate(_ASCII).split()))
+        folded = text.casefold()
+        if len(folded) == len(text):  # letter by letter: the words stay where they are
+            return list(map(self._numbers.__getitem__, _WIDE_WORD.findall(folded)))
         return list(map(self._numbers.__getitem__, map(str.casefold, _WIDE_WORD.findall(text))))
 
     @property
@@ -92,10 +96,26 @@ def spans(text: str) -> Spans:
     if not text.isascii():
         found = [match.span() for match in _WIDE_WORD.finditer(text)]
         return Spans([start for start, _ in found], [end for _, end in found])
-    edges = list(accumulate(map(len, _SPLIT.split(text))))
-    starts, ends = [0, *edges[1::2]], edges[::2]
-    if not ends[0]:
-        del starts[0], ends[0]
-    if ends and starts[-1] == ends[-1]:
-        del starts[-1], ends[-1]
-    return Spans(starts, ends)
+    lengths = list(map(len, text.translate(_ASCII).split(" ")))  # 0 between two spaces
+    ends = list(map(add, accumulate(lengths), count()))
+    return Spans(list(compress(map(sub, ends, lengths), lengths)), list(compress(ends, lengths)))
+
+
+@dataclass(slots=True)
+class Text:
+    """An (unescaped) text, the numbers of its words, and where they stand."""
+
+    plain: str
+    numbers: list[int]
+    _spans: Spans | None = None
+
+    def spans(self) -> Spans:
+        """Return where each word stands, made on first use."""
+        if self._spans is None:
+            self._spans = spans(self.plain)
+        return self._spans
+
+    def words(self, start: int, end: int) -> str:
+        """Return the text from one word to another."""
+        places = self.spans()
+        return self.plain[places.starts[start] : places.ends[end - 1]]
