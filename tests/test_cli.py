@@ -188,6 +188,8 @@ def test_ctrl_c_keeps_what_was_paid(samples, env, tmp_path):
         _, words = process.communicate(timeout=30)
     assert process.returncode == 130, words
     assert "Traceback" not in words
+    assert "interrupted" in words
+    assert "journal" in words
     assert list((tmp_path / "run").iterdir())
 
 
@@ -233,3 +235,29 @@ def test_help_shows_an_example(name, tmp_path):
     done = run(name, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert f"tracediff {name}" in done.stdout
+
+
+def test_eval_shows_what_went_wrong(tmp_path, samples):
+    (tmp_path / "app.py").write_text("def raises(question): raise ValueError('no such shelf')\ndef metric(p, s): return 1\n")
+    args = ("eval", "app:raises", "--data", samples / "val.jsonl", "--metric", "app:metric")
+    done = run(*args, cwd=tmp_path)
+    assert "0.000" in done.stdout
+    assert "no such shelf" in done.stdout
+    assert "15 more errors" in done.stdout
+    found = json.loads(run(*args, "--json", cwd=tmp_path).stdout)
+    assert len(found["errors"]) == 20
+    assert found["excluded"] == []
+
+
+def test_two_files_of_one_name_are_two_modules(tmp_path, samples):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "app.py").write_text("def program(question): return 'x'\n")
+    (tmp_path / "other" / "app.py").write_text("def mine(prediction, sample): return 1.0\n")
+    args = ("eval", "app.py:program", "--data", samples / "val.jsonl", "--metric", "other/app.py:mine", "--json")
+    assert json.loads(run(*args, cwd=tmp_path).stdout)["mean"] == 1.0
+
+
+def test_a_budget_that_ends_before_the_start_is_still_json(tmp_path, samples, env):
+    done = run(*optimize(samples, tmp_path / "run", "--max-seconds", 0, "--json"), cwd=tmp_path, env=env)
+    assert done.returncode == 4, done.stderr
+    assert json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))["improved"] is False

@@ -51,6 +51,8 @@ def test_unchanged_code_warns_of_nothing(tmp_path):
         ("[]", "no prompts file"),
         ('{"tracediff_prompts": 9, "prompts": {}}', "tracediff_prompts"),
         ('{"tracediff_prompts": 1, "prompts": {"a": {"text": 3, "code_hash": ""}}}', "no string"),
+        ('{"tracediff_prompts": 1, "prompts": []}', "no prompts file"),
+        ('{"tracediff_prompts": 1, "prompts": {"a": {"text": "x", "code_hash": "", "code_text": 5}}}', "no string"),
         ('{"tracediff_prompts": 1, "prompts": {"a": {"text": "x", "variables": ["v"], "code_hash": ""}}}', "lost the var"),
     ],
 )
@@ -60,6 +62,12 @@ def test_a_bad_file_is_named(tmp_path, body, words):
     with pytest.raises(DataError, match=words) as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "p.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="p.json"):
+        load(tmp_path / "p.json")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -5,18 +5,21 @@ Exit codes: 0 done, 1 failed, 2 bad usage, 3 finished without an improvement, 4 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tracediff.errors import EngineRefused, TracediffError, UsageError
+from tracediff.errors import TracediffError, UsageError
 
+MAX_EXCLUDED = 0.05
+"""Above this share of samples without a score, a mean means nothing."""
 DONE, FAILED, BAD_USAGE, NO_IMPROVEMENT, BUDGET_REACHED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 app = typer.Typer(
@@ -36,14 +39,19 @@ def main() -> None:
     """Run the command line and exit with one of the codes above."""
     try:
         app()
-    except KeyboardInterrupt:
-        sys.exit(_complain("interrupted", INTERRUPTED))
-    except EngineRefused as error:
-        sys.exit(_complain(str(error), FAILED))
     except UsageError as error:
         sys.exit(_complain(str(error), BAD_USAGE))
     except TracediffError as error:
         sys.exit(_complain(str(error), FAILED))
+
+
+@contextlib.contextmanager
+def _interruptible(kept: str) -> Iterator[None]:
+    """Turn Ctrl-C into one line that says what is kept, and the exit code of an interrupt."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(_complain(f"interrupted; {kept}", INTERRUPTED)) from None
 
 
 def _complain(message: str, code: int) -> int:
@@ -64,10 +72,11 @@ def demo(
     """
     from tracediff.demo import run_demo, show_demo
 
-    if as_json:
-        print(json.dumps(run_demo(seed)))
-    else:
-        show_demo(seed)
+    with _interruptible("nothing is kept of a demo"):
+        if as_json:
+            print(json.dumps(run_demo(seed)))
+        else:
+            show_demo(seed)
 
 
 @app.command()
@@ -102,7 +111,10 @@ def optimize(
     from tracediff.report.progress import Progress
 
     tracediff.instrument()
-    with Progress(enabled=not as_json) as progress:
+    kept = (
+        f"every paid call is in the journal of {run_dir}, the best prompts so far in its prompts.json if any was kept"
+    )
+    with _interruptible(kept), Progress(enabled=not as_json) as progress:
         result = tracediff.optimize(
             load_object(program),
             train=train,
@@ -144,12 +156,13 @@ def evaluate(
 
     tracediff.instrument()
     target, measure = load_object(program), load_object(metric)
-    with tracediff.using(load(prompts) if prompts else {}):
+    with _interruptible("no score is kept"), tracediff.using(load(prompts) if prompts else {}):
         found = tracediff.evaluate(target, data, measure, max_in_flight=in_flight)
-    if as_json:
-        print(json.dumps({"mean": found.mean, "spread": found.spread, "n": len(found.results)}))
-    else:
-        print(f"{found.mean:.3f} ± {found.spread:.3f} over {len(found.results)} samples")
+    from tracediff.report.summary import evaluation_lines, evaluation_object
+
+    print(json.dumps(evaluation_object(found)) if as_json else "\n".join(evaluation_lines(found)))
+    if len(found.excluded) > MAX_EXCLUDED * len(found.results):
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -282,16 +295,33 @@ def load_object(spec: str) -> Callable[..., Any]:
 def _import(name: str) -> Any:
     """Import a module of the current folder or the path, or a file; its own errors come through as they are."""
     if name.endswith(".py"):
-        path = Path(name).resolve()
-        if not path.is_file():
-            raise UsageError(f"there is no file {name}")
-        sys.path.insert(0, str(path.parent))
-        name = path.stem
-    else:
-        sys.path.insert(0, str(Path.cwd()))
+        return _import_file(Path(name).resolve())
+    sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise UsageError(f"there is no module {name!r} in {Path.cwd()} or on the path") from error
         raise
+
+
+def _import_file(path: Path) -> Any:
+    """Import a file under the name that its own folder's code imports it by; a second one gets another."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    sys.path.insert(0, str(path.parent))
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    name = path.stem if loaded is None else f"{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

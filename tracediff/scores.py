@@ -17,10 +17,9 @@ class Score:
 
     def __post_init__(self) -> None:
         """Raise MetricError when the value is no number in [0, 1]."""
-        try:
-            number = float(self.value)
-        except (TypeError, ValueError):
-            raise MetricError(f"a score must be a number in [0, 1], not {type(self.value).__name__}") from None
+        if isinstance(self.value, str | bytes) or not hasattr(type(self.value), "__float__"):
+            raise MetricError(f"a score must be a number in [0, 1], not {type(self.value).__name__}")
+        number = float(self.value)  # a numpy scalar counts as a number
         if math.isnan(number) or not 0.0 <= number <= 1.0:
             raise MetricError(f"a score must be a number in [0, 1], not {number}")
         object.__setattr__(self, "value", number)

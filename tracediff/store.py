@@ -68,14 +68,14 @@ def load(path: str | os.PathLike[str], *, strict: bool = False) -> dict[str, Tra
     """
     try:
         body = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"can't read the prompts file {os.fspath(path)}: {error.strerror or error}. "
+            f"can't read the prompts file {os.fspath(path)}: {getattr(error, 'strerror', None) or error}. "
             "Expected a file written by result.save(...) or `tracediff optimize`."
         ) from error
     try:
         return _texts(json.loads(body), os.fspath(path), is_strict=strict)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{os.fspath(path)} is no prompts file: {error}. "
             f'Expected {{"tracediff_prompts": {_FORMAT}, "prompts": {{name: {{"text", "variables", "code_hash"}}}}}}.'
@@ -87,12 +87,11 @@ def _texts(document: Any, origin: str, *, is_strict: bool) -> dict[str, TrainedT
         raise ValueError(f'"tracediff_prompts": {_FORMAT} is missing')
     texts = {}
     for name, entry in document["prompts"].items():
-        text = entry["text"]
-        if not isinstance(text, str):
-            raise TypeError(f"the text of {name!r} is no string")
+        text, code, code_hash = entry["text"], entry.get("code_text", ""), entry["code_hash"]
+        if not all(isinstance(item, str) for item in (text, code, code_hash)):
+            raise TypeError(f"a text of {name!r} is no string")
         missing = [variable for variable in entry.get("variables", ()) if variable not in slots(text)]
         if missing:
             raise ValueError(f"the text of {name!r} has lost the variable {missing[0]!r}")
-        code = entry.get("code_text", "")
-        texts[name] = TrainedText.of(text, code, entry["code_hash"], origin=origin, is_strict=is_strict)
+        texts[name] = TrainedText.of(text, code, code_hash, origin=origin, is_strict=is_strict)
     return texts

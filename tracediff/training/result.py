@@ -95,4 +95,6 @@ class Result:
         """Write one HTML page that shows why each prompt was changed. Raises UsageError without a ``run_dir``."""
         if not self.run_dir:
             raise UsageError("a report is made from the journal: call optimize(..., run_dir=DIR)")
+        if "html" not in reporters:
+            raise UsageError("the report room is not loaded: import tracediff.report.run_report")
         reporters["html"](self.run_dir, path)
