@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracediff.autodiff import Loss, backward, backward_batch
+from tracediff.capture import functional_node, trainable_prompt
 from tracediff.errors import MetricError
+from tracediff.graph import ParameterGraph
+from tracediff.graph.runs import record
 from tracediff.scores import Score
 from tracediff.testing import RunBuilder, ScriptedEngine, feedback_for
 
@@ -384,6 +387,39 @@ def test_the_error_that_ended_the_run_is_found_in_its_records():
     assert "[the program raised ValueError: no number]" in engine.requests[0].user
     backward(run.graph([], result="n/a"), Loss(0.0, "scored 0"), engine)  # it was caught
     assert "scored 0" in engine.requests[1].user
+
+
+def test_the_error_that_left_a_recorded_block_is_told_to_the_critic(tmp_path):
+    prompt = trainable_prompt("Please do the thing properly now.", name="test.error.p")
+
+    @functional_node(kind="llm", name="test.error.llm")
+    def model(x):
+        return "the model wrote this long text"
+
+    @functional_node(name="test.error.parse")
+    def parse(x):
+        raise ValueError("cannot parse that")
+
+    with pytest.raises(ValueError, match="cannot parse"), record() as run:
+        parse(model(prompt()))
+    run.save(tmp_path / "run.jsonl")
+    for graph in (run.graph(), ParameterGraph.from_jsonl(tmp_path / "run.jsonl")):
+        engine = ScriptedEngine()
+        gradients = backward(graph, 0.0, engine)
+        assert engine.calls == 1
+        assert "The program failed with this error: ValueError: cannot parse that" in engine.requests[0].user
+        assert set(gradients.parameters) == {"test.error.p"}
+
+
+def test_a_loss_on_a_site_takes_the_function_before_the_model_calls_in_it():
+    run = RunBuilder("s1")
+    answer = run.llm("app.answer:chat", "Paris", messages=[run.prompt("app.task", "Answer.")])
+    for said in ("answer", "app.answer", "answer:chat", "app.answer:chat#0", "answer#0"):
+        gradients = backward(run.graph(answer), Loss(1.0, nodes={said: Score(0.0, "wrong")}), ScriptedEngine())
+        assert set(gradients.parameters) == {"app.task"}, said
+    outer = run.call("app.answer", "Paris", question="Q")
+    gradients = backward(run.graph(outer), Loss(1.0, nodes={"answer": Score(0.0, "wrong")}), ScriptedEngine())
+    assert gradients.notes == ("s1: the loss on 'answer' has no trainable parameter before it",)
 
 
 def test_the_error_of_code_nobody_traced_stands_on_the_last_calls():

@@ -10,7 +10,7 @@ import pytest
 from tracediff.autodiff import backward, backward_batch
 from tracediff.capture.context import current_scope
 from tracediff.engine import EngineReply
-from tracediff.errors import EngineRefused, EngineUnavailable, NoRule
+from tracediff.errors import EngineRefused, EngineUnavailable, NoRule, UsageError
 from tracediff.scores import Score
 from tracediff.testing import RunBuilder, ScriptedEngine, feedback_for
 
@@ -106,13 +106,13 @@ def test_an_engine_that_refuses_stops_everything():
 def test_a_missing_rule_is_said_before_anything_is_paid():
     run = RunBuilder("s1")
     draft = run.llm("app.draft:chat", "x", messages=[run.prompt("app.task", "T")])
-    run.call("app.sort", "x", kind="rerank", docs=draft, attributes={"code.file.path": "app.py", "code.line.number": 41})
+    run.call("app.sort", "x", kind="rerank", docs=draft)
     engine = ScriptedEngine()
     with pytest.raises(NoRule) as raised:
         backward_batch([(layers("s2", 1, 1), WRONG), (run.graph(), WRONG)], engine)
     assert engine.calls == 0
     message = str(raised.value)
-    for part in ("'rerank'", "app.sort#0", "app.py:41", "function, llm", 'tracediff.defbackward("rerank")'):
+    for part in ("'rerank'", "app.sort#0", "function, llm", 'tracediff.defbackward("rerank")'):
         assert part in message
 
 
@@ -174,3 +174,14 @@ def test_a_deep_chain_needs_no_recursion():
     gradients = backward(run.graph(text), WRONG, engine, max_in_flight=2)
     assert engine.calls == 1
     assert [g.feedback for g in gradients.parameters["app.task"]] == ["change p1"]
+
+
+def test_an_engine_may_be_named_and_a_wrong_one_is_told_in_words(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    assert backward(layers("s1", 1, 1), 1.0, "openai:some-model").engine_calls == 0
+    with pytest.raises(UsageError, match="no engine 'nobody:x'"):
+        backward(layers("s1", 1, 1), 0.0, "nobody:x")
+    with pytest.raises(UsageError, match="an engine is a callable or a name .* not 3"):
+        backward(layers("s1", 1, 1), 0.0, 3)
+    with pytest.raises(UsageError, match=r"returns tracediff.engine.EngineReply\(text\), and .* returned str"):
+        backward(layers("s1", 1, 1), 0.0, lambda request: "try harder")

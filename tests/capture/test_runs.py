@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +11,9 @@ import pytest
 from tracediff.capture import activate, begin, current_text, functional_node, suppressed, trainable_prompt, using
 from tracediff.capture.context import current_scope
 from tracediff.capture.faults import faults
-from tracediff.errors import MetricError, UsageError
-from tracediff.graph.runs import Run, atrace, record, score, trace
+from tracediff.capture.recorder import open_recordings
+from tracediff.errors import DataError, MetricError, UsageError
+from tracediff.graph.runs import Run, atrace, entry, record, score, trace
 
 PROMPT = trainable_prompt("base", name="test.runs.prompt")
 
@@ -265,3 +267,47 @@ def test_recording_does_not_touch_the_programs_random_numbers():
     with record():
         step("a")
     assert random.random() == expected
+
+
+def test_a_program_is_entered_by_invoke_first_then_ainvoke_then_as_a_callable():
+    class Both:
+        def __call__(self, x):
+            return "called " + x
+
+        def invoke(self, x):
+            return "invoked " + x
+
+    class Async:
+        async def ainvoke(self, x):
+            return "awaited " + x
+
+    assert trace(Both(), "a")[0] == "invoked a"
+    assert trace(Async(), "a")[0] == "awaited a"
+    assert entry(step) is step
+    with pytest.raises(UsageError, match="not the class Both"):
+        entry(Both)
+
+
+def test_a_program_may_take_arguments_of_any_name():
+    def program(program, run="r"):
+        return program + run
+
+    assert trace(program, program="x", run="y")[0] == "xy"
+    assert asyncio.run(atrace(program, program="x"))[0] == "xr"
+
+
+def test_a_run_that_can_not_be_written_says_where_and_why(tmp_path):
+    with record() as run:
+        step("a")
+    with pytest.raises(DataError, match="no/run.jsonl: the run can't be written .No such file or directory"):
+        run.save(tmp_path / "no" / "run.jsonl")
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_a_trace_that_nobody_awaits_leaves_no_recording_open():
+    async def forgets():
+        trace(astep, "a")
+        gc.collect()
+        return dict(open_recordings)
+
+    assert asyncio.run(forgets()) == {}

@@ -15,8 +15,8 @@ from tracediff.autodiff.losses import Loss
 from tracediff.autodiff.rules import rule_for, unused_rules
 from tracediff.autodiff.view import Seed, View, is_trained, place
 from tracediff.autodiff.visits import Delivery, Outcome, Visit
-from tracediff.engine import Engine
-from tracediff.errors import EngineUnavailable
+from tracediff.engine import Engine, connect
+from tracediff.errors import EngineUnavailable, UsageError
 from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.model import Node
 from tracediff.scores import Score
@@ -46,7 +46,7 @@ class _Options:
 def backward(
     graph: ParameterGraph,
     loss: Loss | Score | float,
-    engine: Engine,
+    engine: Engine | str,
     *,
     threshold: float = 1.0,
     retries: int = 2,
@@ -68,7 +68,7 @@ def backward(
 
 def backward_batch(
     items: Iterable[Item],
-    engine: Engine,
+    engine: Engine | str,
     *,
     threshold: float = 1.0,
     retries: int = 2,
@@ -81,7 +81,7 @@ def backward_batch(
 
     Args:
         items: (graph, loss) of each run; a loss is a number, a Score or a Loss.
-        engine: The critic; called from several threads.
+        engine: The critic, or its name such as ``openai:MODEL``; called from several threads.
         threshold: A loss with this score or more is passed: its run costs no engine call and leaves a note for each
             parameter if it has no other loss (eq. 12).
         retries: How often a malformed reply is asked for again.
@@ -90,14 +90,23 @@ def backward_batch(
     Raises:
         NoRule: Before any engine call, for a node of a kind without a rule.
         EngineRefused: The engine will never answer; what was under way is dropped.
-        UsageError: A user's rule raised or returned no feedback.
+        UsageError: A user's rule raised or returned no feedback; the engine is none, or answered with no EngineReply.
 
     A run whose engine calls ended in EngineUnavailable is in ``Gradients.failed`` and has no gradients.
     """
-    options = _Options(engine, threshold, retries)
+    options = _Options(_critic(engine), threshold, retries)
     passes = [_Pass(graph, Loss.of(loss), options) for graph, loss in items]
     _drive(passes, max_in_flight or MAX_THREADS)
     return _gathered(passes)
+
+
+def _critic(engine: Engine | str) -> Engine:
+    """Return the engine that was given or named."""
+    if isinstance(engine, str):
+        return connect(engine)
+    if not callable(engine):
+        raise UsageError(f'an engine is a callable or a name such as "openai:MODEL", not {engine!r}')
+    return engine
 
 
 def _drive(passes: Sequence[_Pass], max_in_flight: int) -> None:

@@ -18,6 +18,7 @@ from tracediff.autodiff.payload import encodable
 from tracediff.autodiff.templates import bundled
 from tracediff.capture.context import suppressed
 from tracediff.engine import Engine, EngineReply, EngineRequest
+from tracediff.errors import UsageError
 
 T = TypeVar("T")
 
@@ -99,13 +100,17 @@ def ask(
     """Return what ``reader`` makes of the engine's answer, asking up to ``retries`` times again with the error.
 
     The engine runs suppressed: nothing that it does is recorded or replaced by our own patches. Whatever it raises
-    passes through.
+    passes through; UsageError when it returns anything but an EngineReply.
     """
     replies: list[EngineReply] = []
     asked = request
     while True:
         with suppressed():
             reply = engine(asked)
+        if not isinstance(reply, EngineReply):
+            raise UsageError(
+                f"an engine returns tracediff.engine.EngineReply(text), and {engine!r} returned {type(reply).__name__}"
+            )
         replies.append(reply)
         value = reader(reply.text)
         if not isinstance(value, Malformed):

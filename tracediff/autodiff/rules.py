@@ -99,14 +99,10 @@ def unused_rules(nodes: Iterable[Node]) -> Iterator[str]:
 
 def _place(node: Node) -> str:
     """Return ``, file:line`` of the node's site where it is known."""
-    attributes = node.attributes or {}
-    file, line = attributes.get("code.file.path"), attributes.get("code.line.number")
-    if not file and node.parameter is not None:
-        file, line = node.parameter.file, node.parameter.line
-    if not file:
-        code = _code(node.name)
-        file, line = (code.co_filename, code.co_firstlineno) if code else ("", "")
-    return f", {file}:{line}" if file else ""
+    if node.parameter is not None and node.parameter.file:
+        return f", {node.parameter.file}:{node.parameter.line}"
+    code = _code(node.name)
+    return f", {code.co_filename}:{code.co_firstlineno}" if code else ""
 
 
 def _code(site: str) -> CodeType | None:
@@ -142,7 +138,7 @@ def pass_through(visit: Visit) -> Outcome:
     )
 
 
-@_row("function", "retriever", "tool", "container", "output")
+@_row("function", "retriever", "tool", "output")
 def functional(visit: Visit) -> Outcome:
     """Return the feedback as it is with one live source (pass-through), else as one engine call divides it (eq. 7)."""
     if len({item.source.id for item in visit.inputs}) <= 1:

@@ -11,6 +11,7 @@ from tracediff.autodiff.losses import Loss
 from tracediff.autodiff.payload import MAX_ATTRIBUTE_CHARS, clip, output_text, text_of
 from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.model import Edge, Node
+from tracediff.graph.names import named
 from tracediff.scores import Score
 
 
@@ -132,7 +133,7 @@ def place(view: View, threshold: float) -> tuple[list[Seed], list[str]]:
                 notes.append(f"{sample}: no edge explains the final output; its loss was put on {labels}")
         placed += [(node, "loss", Score(loss.score, feedback)) for node in nodes]
     for name, score in loss.node_scores():
-        called = [node for node in view.nodes if _is_named(node, name)]
+        called = _called(view, name)
         nodes = list(dict.fromkeys(found for node in called for found in _carriers(view, node)))
         if not called:
             notes.append(f"{sample}: the loss on {name!r} found no call of that name in the run")
@@ -148,15 +149,21 @@ def place(view: View, threshold: float) -> tuple[list[Seed], list[str]]:
 
 
 def uncaught(graph: ParameterGraph) -> str:
-    """Return the error that ended a run, if its last outermost call raised and there is no result."""
+    """Return the error that ended a run: as it was recorded, else its last outermost call's if there is no result."""
+    if graph.error:
+        return graph.error
     last = next((node for node in reversed(graph.nodes) if node.parent is None and node.kind != "output"), None)
     return last.error if last is not None and last.error and graph.result is None else ""
 
 
-def _is_named(node: Node, name: str) -> bool:
-    """Whether a site's name, its end after a dot, a label, or a model call's function names this node."""
-    site = node.name.rpartition(":")[0] or node.name
-    return name in (node.label, node.name, site) or node.name.endswith(f".{name}") or site.endswith(f".{name}")
+def _called(view: View, said: str) -> list[Node]:
+    """Return the calls of the sites that ``said`` names; of a label ``site#index`` that call alone."""
+    site, _, index = said.rpartition("#")
+    if site and index.isdigit():
+        sites = named(site, (node.name for node in view.nodes))
+        return [node for node in view.nodes if node.name in sites and node.index == int(index)]
+    sites = named(said, (node.name for node in view.nodes))
+    return [node for node in view.nodes if node.name in sites]
 
 
 def _final(view: View) -> list[Node]:

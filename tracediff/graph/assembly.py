@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
@@ -14,7 +15,7 @@ from tracediff.graph.confidence import confidence
 from tracediff.graph.explain import Explainer
 from tracediff.graph.findings import Explanation, Finding, Stretch
 from tracediff.graph.graph import ParameterGraph
-from tracediff.graph.links import Link, applied, stated
+from tracediff.graph.links import Link, applied, doubts, stated
 from tracediff.graph.model import Edge, Node
 from tracediff.graph.reasons import Reason
 from tracediff.graph.sources import SHINGLE
@@ -35,12 +36,13 @@ def build(
     run_id: str = "",
     notes: Iterable[str] = (),
     links: Iterable[Link] | None = None,
+    error: str = "",
 ) -> ParameterGraph:
     """Return the graph of one run: the same for any order of ``records``.
 
     ``output`` is the snapshot of the run's final output; None takes what the last outermost call returned.
-    ``links`` default to what ``tracediff.link`` stated. Raises DataError when records of several runs come without
-    ``run_id``.
+    ``links`` default to what ``tracediff.link`` stated; ``error`` is what ended the program. Raises DataError when
+    records of several runs come without ``run_id``.
     """
     kept = list(records)
     runs = sorted({record.run_id for record in kept})
@@ -56,8 +58,10 @@ def build(
     gc.disable()  # inference makes no cycles, and so many numbers that the collector would run all the time
     try:
         assembly = _Assembly(ordered(kept))
-        assembly.run(output, {ref.path: ref for ref in output_refs}, stated() if links is None else links)
-        return assembly.graph(run_id, sample_id, list(notes))
+        said = stated() if links is None else tuple(links)
+        assembly.run(output, {ref.path: ref for ref in output_refs}, said)
+        graph = assembly.graph(run_id, sample_id, [*notes, *doubts(said, kept)])
+        return dataclasses.replace(graph, error=error) if error else graph
     finally:
         if is_collecting:
             gc.enable()

@@ -31,7 +31,9 @@ class ParameterGraph:
     run_id: str = ""
     sample_id: str = ""
     notes: tuple[str, ...] = ()
-    """Doubts in words: text with no known source, context that was lost."""
+    """Doubts in words: text with no known source, context that was lost, links that name nothing."""
+    error: str = ""
+    """``TypeName: message`` of the exception that ended the program, where the recording saw it."""
     _in: dict[str, list[Edge]] = field(init=False, repr=False)
     _out: dict[str, list[Edge]] = field(init=False, repr=False)
 
@@ -112,6 +114,7 @@ class ParameterGraph:
             "output": self.output.id,
             "result": plain(self.result),
             "notes": list(self.notes),
+            "error": self.error,
         }
 
     @classmethod

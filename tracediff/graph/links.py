@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tracediff.capture.records import SpanRecord
 from tracediff.errors import UsageError
 from tracediff.graph.calls import Call
+from tracediff.graph.names import named
 
 LinkKind: TypeAlias = Literal["data", "skip"]
 
@@ -63,11 +65,11 @@ def applied(links: Iterable[Link], calls: list[Call]) -> list[tuple[int, int, Li
 
     Raises UsageError when a suffix names several sites of the run.
     """
-    names = list(dict.fromkeys(call.record.name for call in calls))
+    sites = [call.record.name for call in calls]
     found: list[tuple[int, int, Link]] = []
     for item in links:
-        source, target = _site(item.source, names), _site(item.target, names)
-        if source is None or target is None:
+        source, target = _site(item.source, sites), _site(item.target, sites)
+        if not source or not target:
             continue
         ended = sorted((call for call in calls if call.record.name == source), key=_end)
         for call in calls:
@@ -78,14 +80,30 @@ def applied(links: Iterable[Link], calls: list[Call]) -> list[tuple[int, int, Li
     return found
 
 
+def doubts(links: Iterable[Link], records: Collection[SpanRecord]) -> list[str]:
+    """Return a note for each link that names a site or an argument which these records do not have."""
+    sites = [record.name for record in records]
+    found: list[str] = []
+    for item in links:
+        head = f"link({item.source!r}, '{item.target}.{item.argument}')"
+        unknown = [said for said in (item.source, item.target) if not named(said, sites)]
+        found += [f"{head}: no call of this run is named {said!r}" for said in unknown]
+        if unknown:
+            continue
+        calls = [record for record in records if record.name in named(item.target, sites)]
+        arguments = dict.fromkeys(argument for record in calls for argument in record.inputs)
+        if arguments and item.argument not in arguments:
+            known = ", ".join(arguments)
+            found.append(f"{head}: {calls[0].name} has no argument {item.argument!r}; it has {known}")
+    return found
+
+
 def _end(call: Call) -> int:
     return call.record.end
 
 
-def _site(name: str, names: list[str]) -> str | None:
-    if name in names:
-        return name
-    matches = [other for other in names if other.endswith(("." + name, ":" + name))]
-    if len(matches) > 1:
-        raise UsageError(f"link: {name!r} names several sites of this run: {', '.join(matches)}. Write one in full.")
-    return matches[0] if matches else None
+def _site(said: str, sites: list[str]) -> str:
+    found = named(said, sites)
+    if len(found) > 1:
+        raise UsageError(f"link: {said!r} names several sites of this run: {', '.join(found)}. Write one in full.")
+    return found[0] if found else ""

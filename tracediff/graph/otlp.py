@@ -103,6 +103,7 @@ class ExportedRun:
             run_id=self.run_id,
             notes=self.notes(),
             links=tuple(dict.fromkeys([*(Link(*said) for said in run.links), *stated()])),  # type: ignore[arg-type]
+            error=run.error or "",
         )
         return replace(graph, result=None) if output is _ABSENT else graph
 

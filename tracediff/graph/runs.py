@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tracediff.capture.recorder import Recording, error_text, has_lost_context, 
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.runfile import RunFile, header_to_json, read_run, write_run
 from tracediff.capture.values import Value
-from tracediff.errors import UsageError
+from tracediff.errors import DataError, UsageError
 from tracediff.scores import Score
 
 if TYPE_CHECKING:
@@ -182,23 +183,24 @@ class Run:
         return (None, ()) if last is None else (last.output, (Ref("output", last.id, "", 1),))
 
     def save(self, path: str | Path) -> None:
-        """Write the run as JSON lines: a header, then one record a line."""
+        """Write the run as JSON lines: a header, then one record a line. Raises DataError where it can't be written."""
         output, refs = self._result()
-        scores = tuple((judgement.name, judgement.score) for judgement in self.scores)
-        write_run(
-            path,
-            RunFile(
-                run_id=self.run_id,
-                sample_id=self.sample_id,
-                records=self.records,
-                output=output,
-                output_refs=refs,
-                is_output_inferred=self.is_output_inferred,
-                scores=scores,
-                error=self.error,
-                links=_links() if self._file is None else self._file.links,
-            ),
+        file = RunFile(
+            run_id=self.run_id,
+            sample_id=self.sample_id,
+            records=self.records,
+            output=output,
+            output_refs=refs,
+            is_output_inferred=self.is_output_inferred,
+            scores=tuple((judgement.name, judgement.score) for judgement in self.scores),
+            error=self.error,
+            links=_links() if self._file is None else self._file.links,
         )
+        try:
+            write_run(path, file)
+        except OSError as error:
+            why = error.strerror or error
+            raise DataError(f"{path}: the run can't be written ({why}). Give a file in a folder that exists") from error
 
     def graph(self) -> ParameterGraph:
         """Return the parameter graph of this run."""
@@ -214,6 +216,7 @@ class Run:
             sample_id=self.sample_id,
             run_id=self.run_id,
             links=tuple(dict.fromkeys([*said, *stated()])),
+            error=self.error or "",
         )
 
 
@@ -252,12 +255,12 @@ def _opened(sample_id: str = "", is_trial: bool = False, name: str = "") -> Run:
     return Run(recording)
 
 
-def trace(program: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def trace(program: object, /, *args: Any, **kwargs: Any) -> Any:
     """Run ``program`` once and return (its result, the run).
 
     The result is the very object the program returned, also set as the run's output; an exception leaves as it is
-    (use ``record`` to keep the run then). The program may be a function, an async function or an object with
-    ``invoke``. An async program runs to its end here; inside a running event loop an awaitable of the same pair
+    (use ``record`` to keep the run then). The program is what ``entry`` takes: a callable, sync or async, or an object
+    with ``invoke``. An async program runs to its end here; inside a running event loop an awaitable of the same pair
     comes back: ``result, run = await td.trace(...)``.
     """
     run, result = _started(program, args, kwargs)
@@ -268,10 +271,11 @@ def trace(program: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(awaited)
+    weakref.finalize(awaited, run.close).atexit = False  # one that nobody awaits must not stay open
     return awaited
 
 
-async def atrace(program: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Run]:
+async def atrace(program: object, /, *args: Any, **kwargs: Any) -> tuple[Any, Run]:
     """Run an async (or sync) program once in a running event loop and return (its result, the run)."""
     run, result = _started(program, args, kwargs)
     return await _rest(run, result) if inspect.isawaitable(result) else _finished(run, result)
@@ -296,14 +300,19 @@ def _finished(run: Run, result: Any) -> tuple[Any, Run]:
     return result, run
 
 
-def entry(program: Any) -> Callable[..., Any]:
-    """Return what is called to run ``program``: itself, or its ``invoke``."""
-    if callable(program):
-        return program  # type: ignore[no-any-return]
-    invoke = getattr(program, "invoke", None)
-    if callable(invoke):
-        return invoke  # type: ignore[no-any-return]
-    raise UsageError(f"a program is a callable or an object with invoke, not {type(program).__name__}")
+def entry(program: object) -> Callable[..., Any]:
+    """Return what is called to run ``program``: its ``invoke``, else its ``ainvoke``, else the program itself.
+
+    ``invoke`` comes first: frameworks' objects that have both keep ``__call__`` for something older or lower. Raises
+    UsageError for a class and for what can't be called.
+    """
+    if not isinstance(program, type):
+        calls: tuple[Any, ...] = (getattr(program, "invoke", None), getattr(program, "ainvoke", None), program)
+        found: Callable[..., Any] | None = next((call for call in calls if callable(call)), None)
+        if found is not None:
+            return found
+    given = f"the class {program.__name__}" if isinstance(program, type) else type(program).__name__
+    raise UsageError(f"a program is a callable or an object with invoke, not {given}")
 
 
 def score(run: Run, value: float | Score, feedback: str = "", name: str = "score") -> Score:
