@@ -258,3 +258,14 @@ def test_optimizers_are_found_by_name():
         optimizer_named("sgd")
     with pytest.raises(UsageError, match="init, propose and observe"):
         optimizer_named(object())
+
+
+def test_what_is_said_of_variables_is_what_is_checked():
+    twice = dataclasses.replace(TASK, text="Count the {things}. Only {things}.")
+    engine = ScriptedEngine(said("Count all the {things}. Only {things}."))
+    found = Evidence({"app.task": twice}, ("app.task",), gradients={"app.task": (gradient("count each"),)})
+    state = Gdpo().init({"app.task": twice.text}, 0.5)
+    (proposal,) = propose(engine, found, state)
+    assert proposal.is_usable
+    assert "exactly once" not in engine.requests[0].system
+    assert "no more often than it stands there now" in engine.requests[0].system

@@ -12,7 +12,7 @@ def test_a_budget_is_a_number_a_mapping_or_nothing():
     assert Budget.of(None) == Budget()
 
 
-@pytest.mark.parametrize("bad", ["10", {"call": 3}, {"calls": -1}, {"calls": "3"}, True])
+@pytest.mark.parametrize("bad", ["10", {"call": 3}, {"calls": -1}, {"calls": "3"}, {"tokens": float("nan")}, True])
 def test_a_budget_that_can_not_be_meant_is_refused(bad):
     with pytest.raises(UsageError, match="budget"):
         Budget.of(bad)
@@ -60,3 +60,8 @@ def test_what_is_kept_back_can_not_be_spent():
         ledger.check("validation", 5)
     ledger.keep_back(Cost())
     ledger.check("validation", 10)
+
+
+def test_a_limit_is_checked_however_the_budget_is_made():
+    with pytest.raises(UsageError, match="'seconds' must be a number from 0, not nan"):
+        Budget(seconds=float("nan"))

@@ -7,7 +7,14 @@ import threading
 import pytest
 
 from tracediff.capture.context import using
-from tracediff.errors import EngineRefused, EngineUnavailable, LostContext, MetricError, UsageError
+from tracediff.errors import (
+    EngineRefused,
+    EngineUnavailable,
+    LostContext,
+    MetricError,
+    PromptsMismatch,
+    UsageError,
+)
 from tracediff.scores import Score
 from tracediff.training import evaluate, execution
 from tracediff.training.execution import Executor, Patience
@@ -22,9 +29,9 @@ class AuthenticationError(Exception):
     status_code = 401
 
 
-class StatusError(Exception):
-    def __init__(self, status_code, code=None):
-        super().__init__(f"status {status_code}")
+class APIStatusError(Exception):
+    def __init__(self, status_code, code=None, message=""):
+        super().__init__(message or f"status {status_code}")
         self.status_code = status_code
         self.code = code
 
@@ -146,7 +153,7 @@ def test_the_same_for_async_programs():
     async def program(x):
         tries.append(x)
         if x == 1:
-            raise TimeoutError("slow")
+            raise ConnectionResetError("reset")
         return 0
 
     assert evaluate(program, rows(2), even).excluded == ("1",)
@@ -178,10 +185,21 @@ def test_a_refused_call_stops_and_names_the_sample():
     [
         (ValueError("x"), "program"),
         (KeyError("x"), "program"),
-        (StatusError(429), "transport"),
-        (StatusError(503), "transport"),
-        (StatusError(404), "refused"),
-        (StatusError(429, "insufficient_quota"), "refused"),
+        (TimeoutError("the program's own limit"), "program"),
+        (ConnectionResetError("x"), "transport"),
+        (APIStatusError(429), "transport"),
+        (APIStatusError(503), "transport"),
+        (APIStatusError(404), "refused"),
+        (APIStatusError(402), "refused"),
+        (APIStatusError(429, "insufficient_quota"), "refused"),
+        (APIStatusError(400, message="Your credit balance is too low to access the API"), "refused"),
+        (APIStatusError(400), "rejected"),
+        (APIStatusError(413), "rejected"),
+        (APIStatusError(422), "rejected"),
+        (type("BadRequestError", (Exception,), {})("x"), "rejected"),
+        (type("HTTPException", (Exception,), {"status_code": 404})("a retriever's"), "program"),
+        (type("ReadTimeout", (type("TransportError", (Exception,), {}),), {})("httpx"), "transport"),
+        (PromptsMismatch("x"), "usage"),
         (AuthenticationError("x"), "refused"),
         (type("RateLimitError", (Exception,), {})("x"), "transport"),
     ],
@@ -266,3 +284,156 @@ def test_a_cancelled_executor_starts_nothing_more():
         executor.cancel()
         with pytest.raises(Exception, match="cancelled"):
             executor.map([], None, lambda execution: execution)
+
+
+def test_a_rejected_request_is_the_programs_exception():
+    def program(x):
+        if x == 1:
+            raise APIStatusError(400, message="maximum context length exceeded")
+        return 0
+
+    found = evaluate(program, rows(4), even)
+    assert found.mean == 0.75
+    assert found.results[1].score == Score(0.0, "APIStatusError: maximum context length exceeded")
+
+
+def test_rejected_on_every_sample_is_no_score_unless_a_candidate_may_be_why(world):
+    def program(x):
+        raise APIStatusError(422, message="unknown field")
+
+    with pytest.raises(EngineRefused, match="rejected the request of every sample.*'0'.*unknown field"):
+        evaluate(program, rows(3), even)
+    assert evaluate(program, rows(3), even, candidate={"app.task": "x" * 10}).mean == 0.0
+
+
+def test_what_tracediff_itself_raises_in_the_program_leaves(tmp_path):
+    import tracediff
+    from tracediff.parameters import Parameter
+    from tracediff.store import load, save_prompts
+
+    prompt = tracediff.trainable_prompt("code now", name="test_evaluation.strict")
+    save_prompts(tmp_path / "p.json", {prompt.parameter.name: "trained"}, [Parameter(prompt.parameter.name, "then")])
+    strict = load(tmp_path / "p.json", strict=True)
+
+    def wrapped(x):
+        try:
+            return prompt()
+        except PromptsMismatch as error:
+            raise RuntimeError("step failed") from error
+
+    async def later(x):
+        return prompt()
+
+    for program in (lambda x: prompt(), wrapped, later):
+        with pytest.raises(PromptsMismatch, match="another text"):
+            evaluate(program, rows(3), lambda p, s: 1.0, candidate=strict)
+
+
+def test_the_items_of_a_generator_are_made_inside_the_trial(world):
+    def lazily(question):
+        yield world.program(question)
+        yield "end"
+
+    async def later(question):
+        yield world.program(question)
+        yield "end"
+
+    def metric(prediction, sample):
+        assert isinstance(prediction, list)
+        return world.metric(prediction[0], sample)
+
+    async def handed(question):
+        return lazily(question)
+
+    better = {"app.task": "Use alpha and beta.", "app.style": "Use gamma and delta."}
+    programs = (
+        lazily,
+        later,
+        handed,
+        lambda question: later(question),
+        lambda question: map(world.program, [question]),
+    )
+    for program in programs:
+        assert evaluate(program, world.data(4), metric, candidate=better).mean == 1.0
+        assert evaluate(program, world.data(4), metric).mean == 0.0
+
+
+def test_a_generator_that_raises_scores_zero():
+    def program(x):
+        yield x
+        raise ValueError("half way")
+
+    assert evaluate(program, rows(2), even).errors == {"0": "ValueError: half way", "1": "ValueError: half way"}
+
+
+def test_exit_and_cancellation_by_the_programs_own_doing_score_zero():
+    def leaves(x):
+        if x == 1:
+            raise SystemExit("not today")
+        return 0
+
+    async def leaves_later(x):
+        return leaves(x)
+
+    async def cancels(x):
+        if x == 1:
+            raise asyncio.CancelledError("own doing")
+        return 0
+
+    async def cancels_itself(x):
+        if x == 1:
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+        return 0
+
+    def cancels_inside(x):
+        return asyncio.run(cancels(x))
+
+    for program in (leaves, leaves_later, cancels, cancels_itself, cancels_inside):
+        found = evaluate(program, rows(4), even)
+        assert found.mean == 0.75
+        assert found.errors.keys() == {"1"}
+    assert evaluate(leaves, rows(2), even).results[1].score.feedback == "SystemExit: not today"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_interrupt_still_stops(is_async):
+    calls = []
+
+    def program(x):
+        calls.append(x)
+        raise KeyboardInterrupt
+
+    async def later(x):
+        return program(x)
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(later if is_async else program, rows(20), even, max_in_flight=1)
+    assert calls == [0]
+
+
+def test_a_metric_that_exits_is_named():
+    def metric(prediction, sample):
+        raise SystemExit(3)
+
+    async def later(x):
+        return x
+
+    for program in (lambda x: x, later):
+        with pytest.raises(MetricError, match="raised on sample '0': SystemExit: 3"):
+            evaluate(program, rows(1), metric)
+
+
+def test_the_advice_on_a_lost_context_is_what_helps(world):
+    from opentelemetry import context as otel
+
+    def program(question):
+        token = otel.attach(otel.Context())
+        try:
+            return world.program(question)
+        finally:
+            otel.detach(token)
+
+    with pytest.raises(LostContext, match=r"copy_context\(\)\.run") as caught:
+        evaluate(program, world.data(1), world.metric)
+    assert "imported" not in str(caught.value)

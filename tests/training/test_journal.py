@@ -67,10 +67,45 @@ def test_folder_and_file_are_private(tmp_path):
 
 
 def test_another_runs_journal_is_never_overwritten(tmp_path):
-    Journal.create(tmp_path, {"seed": 1}).close()
+    journal = Journal.create(tmp_path, {"seed": 1})
+    journal.append(Event("call", {}))
+    journal.close()
     with pytest.raises(JournalError, match="another run_dir"):
         Journal.create(tmp_path, {"seed": 2})
     assert read_journal(tmp_path)[0] == {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("events", "is_free"),
+    [
+        ([], True),
+        ([Event("batch", {}), Event("stop", {"reason": "error"})], True),
+        ([Event("score", {}), Event("stop", {"reason": "error", "is_void": True})], True),
+        ([Event("score", {}), Event("stop", {"reason": "error"})], False),
+        ([Event("call", {})], False),
+        ([Event("engine", {}), Event("stop", {"reason": "error", "is_void": False})], False),
+    ],
+)
+def test_a_start_that_failed_gives_way(tmp_path, events, is_free):
+    journal = Journal.create(tmp_path, {"seed": 1})
+    journal.append_all(events)
+    journal.close()
+    if not is_free:
+        with pytest.raises(JournalError, match="another run_dir"):
+            Journal.create(tmp_path, {"seed": 2})
+        return
+    journal = Journal.create(tmp_path, {"seed": 2})
+    assert list(journal.events()) == []
+    journal.close()
+    assert read_journal(tmp_path)[0] == {"seed": 2}
+
+
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path):
+    tmp_path.chmod(0o755)
+    journal = Journal.create(tmp_path, {})
+    journal.close()
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_folder_in_use_is_refused_with_the_pid(tmp_path):
@@ -83,7 +118,7 @@ def test_a_folder_in_use_is_refused_with_the_pid(tmp_path):
 def test_a_killed_process_leaves_no_lock(tmp_path):
     code = (
         "import os, sys; from tracediff.training.journal import Journal, Event\n"
-        "j = Journal.create(sys.argv[1], {}); j.append(Event('stop', {})); os.kill(os.getpid(), 9)"
+        "j = Journal.create(sys.argv[1], {}); j.append(Event('call', {})); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert len(read_journal(tmp_path)[1]) == 1

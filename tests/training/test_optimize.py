@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tracediff.capture.recorder import begin
 from tracediff.engine import EngineReply
 from tracediff.errors import (
     EngineRefused,
@@ -15,12 +17,15 @@ from tracediff.errors import (
     MetricError,
     NoParameters,
     ParameterError,
+    TracediffError,
     UsageError,
 )
+from tracediff.optim import Proposal
 from tracediff.parameters import violations
 from tracediff.scores import Score
 from tracediff.training import aoptimize, execution, read_journal
 from tracediff.training.execution import Patience
+from tracediff.training.sampling import ShuffledEpochs
 
 ALL = ("alpha", "beta", "gamma", "delta")
 
@@ -466,6 +471,20 @@ def test_two_prompts_of_one_name_are_refused(world, train_it):
         ({"constraints": {"app.other": {"max_chars": 1}}}, "no prompt named 'app.other'"),
         ({"val": [{"query": "q"}]}, "has no field `question`"),
         ({"metric": "exact"}, "metric"),
+        ({"metric": None}, "metric: a metric is a function"),
+        ({"batch_size": "4"}, "batch_size must be a whole number"),
+        ({"max_in_flight": True}, "max_in_flight must be a whole number"),
+        ({"patience": 0}, "patience must be at least 1"),
+        ({"patience": "2"}, "patience must be a whole number"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"threshold": "0.5"}, "threshold must be a number"),
+        ({"threshold": float("nan")}, "threshold must be"),
+        ({"run_dir": 5}, "run_dir must be a path"),
+        ({"losses": [1]}, "losses: expected a mapping"),
+        ({"constraints": ["app.task"]}, "constraints: expected a mapping"),
+        ({"progress": print}, "progress: expected an object with on_event"),
+        ({"one_at_a_time": "no"}, "one_at_a_time must be True or False"),
+        ({"budget": {"calls": float("nan")}}, "budget: the limit 'calls'"),
     ],
 )
 def test_options_that_can_not_be_meant(train_it, options, message):
@@ -564,3 +583,214 @@ def test_prompts_trained_from_other_texts_still_belong_to_the_code(world, train_
         entry = json.loads(file.read_text())["prompts"]["test_optimize.code_task"]
         assert entry["code_text"] == "Count."
         assert entry["text"] == result.best["test_optimize.code_task"]
+
+
+def test_a_dropped_text_that_is_proposed_again_and_kept_is_learned_from(world, train_it):
+    """Its runs were let go when another candidate was kept; samples that it fails are run again for the backward pass."""
+    values = {
+        "a": {"A": 0, "B": 0.5, "C": 0.5, "D": 0},
+        "b": {"A": 0.8, "B": 0.8, "C": 0.3, "D": 0},
+        "c": {"A": 0, "B": 0, "C": 0.5, "D": 0},
+        "d": {"A": 0, "B": 0, "C": 0.5, "D": 0},
+        "v": {"A": 0.1, "B": 0.2, "C": 0.3, "D": 0},
+    }
+    world.texts = {"app.task": "A text"}
+
+    def metric(prediction, sample):
+        return Score(values[sample["question"]][prediction[0]], "missing alpha")
+
+    def program(question):
+        text = world.prompt("app.task")
+        call = begin("app.solve", "llm", {"system": text, "question": question})
+        answer = f"{text} on {question}"
+        call.end(answer)
+        return answer
+
+    seed = next(s for s in range(50) if set(ShuffledEpochs("abcd", 2, random.Random(s)).draw()) == {"a", "b"})
+    texts = iter(["C text", "B text", "C text", *["D text"] * 4, *["C text"] * 50])
+    world.reply = lambda request, number, text: proposal(next(texts))
+    rows = {name: [{"id": key, "question": key} for key in name] for name in ("abcd", "v")}
+    result = train_it(program, train=rows["abcd"], val=rows["v"], metric=metric, seed=seed, batch_size=2, max_steps=6)
+    assert [trial.attempts[0].text[0] for trial in result.history if trial.is_kept] == ["B", "C"]
+    assert result.steps == 6
+
+
+class Anything:
+    """An optimizer of somebody else, which checks nothing."""
+
+    template_hash = ""
+
+    def __init__(self, *proposals):
+        self.proposals = proposals
+        self.outcomes = []
+
+    def init(self, texts, score):
+        return ()
+
+    def propose(self, state, evidence, engine, run):
+        return self.proposals
+
+    def observe(self, state, outcome):
+        self.outcomes.append(outcome)
+        return state
+
+
+def test_what_any_optimizer_proposes_is_checked_before_a_forward_call(world, train_it):
+    bad = (
+        Proposal("app.task", "Count alpha beta gamma delta {secret}."),
+        Proposal("app.style", 7),
+        Proposal("app.nowhere", "a text"),
+    )
+    optimizer = Anything(*bad)
+    result = train_it(
+        optimizer=optimizer,
+        max_steps=1,
+        proposals=1,
+        train=world.data(4),
+    )
+    assert result.calls["forward"] == 4
+    (trial,) = result.history
+    problems = {attempt.parameter: "; ".join(attempt.problems) for attempt in trial.attempts}
+    assert "invented the variable {secret}" in problems["app.task"]
+    assert "must be a string" in problems["app.style"]
+    assert "no trainable prompt is named 'app.nowhere'" in problems["app.nowhere"]
+    assert not any(proposal.is_usable for proposal in optimizer.outcomes[0].proposals)
+    with pytest.raises(UsageError, match="the optimizer proposed NoneType, not .*Proposal"):
+        train_it(optimizer=Anything(None), max_steps=1)
+    with pytest.raises(UsageError, match="proposed NoneType, not a sequence"):
+        train_it(optimizer=type("Nothing", (Anything,), {"propose": lambda *_: None})(), max_steps=1)
+    fixed = train_it(
+        optimizer=Anything(Proposal("app.style", "gamma")),
+        constraints={"app.style": {"trainable": False}},
+        max_steps=1,
+        proposals=1,
+        train=[row for row in world.data(8) if "alpha" in row["question"]],
+    )
+    assert "no trainable prompt is named 'app.style'" in fixed.history[0].attempts[0].problems[0]
+
+
+def test_a_rejected_request_of_a_candidate_drops_it_and_the_run_goes_on(world, train_it):
+    def program(question):
+        if "LONG" in world.prompt("app.task"):
+            raise type("BadRequestError", (Exception,), {"status_code": 400})("maximum context length exceeded")
+        return world.program(question)
+
+    world.reply = lambda request, number, text: proposal("A LONG text")
+    result = train_it(program, max_steps=1, proposals=1, constraints={"app.style": {"trainable": False}})
+    assert result.stop_reason == "max_steps"
+    assert not result.improved
+
+    def always(question):
+        raise type("BadRequestError", (Exception,), {"status_code": 400})("no such option")
+
+    with pytest.raises(EngineRefused, match="rejected the request of every sample.*no such option"):
+        train_it(always)
+
+
+def test_a_budget_that_ends_in_the_start_leaves_the_start_texts(world, train_it, tmp_path):
+    result = train_it(budget=10, max_in_flight=4, run_dir=tmp_path / "run")
+    assert (result.stop_reason, result.steps) == ("budget", 0)
+    assert 0 < sum(result.calls.values()) <= 10
+    assert result.best == result.start == world.texts
+    saved = json.loads((tmp_path / "run" / "prompts.json").read_text())["prompts"]
+    assert {name: entry["text"] for name, entry in saved.items()} == world.texts
+
+
+def test_a_budget_of_nothing_leaves_the_texts_that_the_code_declares(world, train_it, tmp_path):
+    import tracediff
+
+    prompt = tracediff.trainable_prompt("Declared.", name="test_optimize.declared")
+    fixed = tracediff.trainable_prompt("Fixed.", name="test_optimize.fixed", trainable=False)
+    with tracediff.using({"test_optimize.declared": "In use."}):
+        result = train_it(lambda question: prompt() + fixed(), budget=0, run_dir=tmp_path / "run")
+    assert result.best["test_optimize.declared"] == "In use."
+    assert "test_optimize.fixed" not in result.best
+    assert result.scores == ()
+    saved = json.loads((tmp_path / "run" / "prompts.json").read_text())["prompts"]
+    assert saved["test_optimize.declared"]["text"] == "In use."
+    assert saved["test_optimize.declared"]["code_text"] == "Declared."
+
+
+def test_a_budget_of_calls_holds_for_a_program_of_many_calls(world, train_it):
+    def program(question):
+        for _ in range(4):
+            world.program("x alpha")
+        return world.program(question)
+
+    result = train_it(program, budget={"calls": 10}, val=world.data(8, 100))
+    assert result.stop_reason == "budget"
+    assert sum(result.calls.values()) == 5
+
+
+@pytest.mark.parametrize("critic", [lambda request: "a text", lambda request: None])
+def test_an_engine_that_returns_no_reply_is_named(train_it, critic):
+    with pytest.raises(UsageError, match=r"the engine <.*> returned (str|NoneType), not an EngineReply"):
+        train_it(critic=critic)
+
+
+def test_an_async_engine_is_named(train_it):
+    async def critic(request):
+        return EngineReply("{}")
+
+    with pytest.raises(UsageError, match="returned coroutine.*an engine is a plain function"):
+        train_it(critic=critic)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"frozen": "Never said."}, r"app\.task.*frozen.*'Never said\.'.*does not stand in its text"),
+        ({"max_chars": 3}, r"app\.task.*max_chars=3.*6 characters"),
+        ({"max_chars": "9"}, "max_chars must be a number from 1"),
+        ({"max_chars": 0}, "max_chars must be a number from 1"),
+        ({"trainable": "no"}, "trainable must be True or False"),
+        ({"frozen": 5}, "frozen must be"),
+    ],
+)
+def test_constraints_that_can_not_hold_are_refused(world, train_it, given, message):
+    with pytest.raises(UsageError, match=message):
+        train_it(constraints={"app.task": given})
+    assert world.requests == []
+
+
+def test_constraints_on_a_declared_prompt_are_refused_before_anything_is_paid(world, train_it):
+    import tracediff
+
+    prompt = tracediff.trainable_prompt("Declared here.", name="test_optimize.constrained")
+
+    def program(question):
+        return world.solve(prompt(), "", question)
+
+    with pytest.raises(UsageError, match="max_chars=5"):
+        train_it(program, constraints={"test_optimize.constrained": {"max_chars": 5}})
+    with tracediff.using({"test_optimize.constrained": "x" * 40}), pytest.raises(UsageError, match="max_chars=30"):
+        train_it(program, constraints={"test_optimize.constrained": {"max_chars": 30}})
+
+
+@pytest.mark.parametrize("attempt", ["no prompts", "bad key", "bad metric"])
+def test_a_start_that_failed_leaves_its_folder_free(world, train_it, tmp_path, attempt):
+    def refused(question):
+        raise type("AuthenticationError", (Exception,), {"status_code": 401})("bad key")
+
+    def metric(prediction, sample):
+        return "good"
+
+    failed = {
+        "no prompts": {"program": lambda question: world.solve("", "", question)},
+        "bad key": {"program": refused},
+        "bad metric": {"metric": metric},
+    }[attempt]
+    with pytest.raises(TracediffError):
+        train_it(run_dir=tmp_path / "run", **failed)
+    assert train_it(run_dir=tmp_path / "run", max_steps=1).steps == 1
+    assert read_journal(tmp_path / "run")[1][-1].body["reason"] == "max_steps"
+
+
+def test_a_start_that_was_paid_and_can_be_gone_on_with_keeps_its_folder(world, train_it, tmp_path):
+    def critic(request):
+        raise EngineRefused("unknown model")
+
+    with pytest.raises(EngineRefused):
+        train_it(critic=critic, run_dir=tmp_path / "run")
+    with pytest.raises(JournalError, match="another run_dir"):
+        train_it(run_dir=tmp_path / "run")

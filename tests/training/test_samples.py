@@ -52,6 +52,23 @@ def test_labels_never_leak_into_kwargs_or_invoke():
     assert dict(bound(lambda **kwargs: kwargs, input={"question": "q"}, label="l").kwargs) == {"question": "q"}
 
 
+def test_labels_never_leak_into_a_program_with_a_parameter_named_input():
+    def guess(input, answer=None):
+        return input, answer
+
+    def with_context(input, context, answer=None):
+        return input, context, answer
+
+    got = bound(guess, input="q", answer="4")
+    assert (got.args, dict(got.kwargs), dict(got.labels)) == ((), {"input": "q"}, {"answer": "4"})
+    assert dict(bound(guess, input={"question": "q"}).kwargs) == {"input": {"question": "q"}}
+    assert dict(bound(guess, input={"input": "q", "answer": "5"}, answer="4").kwargs) == {"input": "q", "answer": "5"}
+    got = bound(with_context, input="q", context="c", answer="4")
+    assert (dict(got.kwargs), dict(got.labels)) == ({"input": "q", "context": "c"}, {"answer": "4"})
+    with pytest.raises(UsageError, match="has no field `context`"):
+        bound(with_context, input="q", answer="4")
+
+
 def test_methods_and_partials_are_bound():
     class Program:
         def __call__(self, question):

@@ -10,6 +10,7 @@ from pathlib import Path
 from tracediff.errors import UsageError
 from tracediff.report import story as stories
 from tracediff.store import load
+from tracediff.training.budget import PURPOSES
 from tracediff.training.result import reporters
 
 Diff = list[tuple[str, str]]
@@ -33,7 +34,7 @@ def page(story: stories.Story) -> str:
     incumbents = {step.number: {**story.start, **story.texts.get(step.incumbent, {})} for step in story.steps}
     return environment.get_template("run.html.jinja").render(
         story=story,
-        purposes=[p for p in stories.PURPOSES if p in story.calls],
+        purposes=[p for p in PURPOSES if p in story.calls],
         changes=[(name, changes(story.start.get(name, ""), text)) for name, text in story.best.items()],
         against=lambda step, proposal: changes(incumbents[step.number].get(proposal.parameter, ""), proposal.text),
         curve=curve(story.curve, max((step.number for step in story.steps), default=0)),

@@ -9,8 +9,6 @@ from typing import Any
 
 from tracediff.training.journal import Event, read_journal
 
-PURPOSES = ("forward", "validation", "backward", "optimizer")
-
 
 @dataclass(slots=True)
 class Proposal:

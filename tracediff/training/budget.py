@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias, get_args
 
+from tracediff.engine import Purpose
 from tracediff.errors import TracediffError, UsageError
 
-Purpose: TypeAlias = Literal["forward", "validation", "backward", "optimizer"]
-"""forward: runs on training samples, gates included; validation: runs on validation and test samples."""
+CallPurpose: TypeAlias = Literal["forward", "validation", Purpose]
+"""forward: runs on training samples, gates included; validation: runs on validation and test samples; and an engine's
+purposes: backward, optimizer."""
 
-PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+PURPOSES: tuple[CallPurpose, ...] = get_args(CallPurpose)
 
 
 class BudgetReached(TracediffError):
@@ -22,7 +24,12 @@ class BudgetReached(TracediffError):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits; None is no limit. Exceeded by at most the calls in flight, and the best prompts are kept."""
+    """Limits; None is no limit. The best prompts are kept when one is reached.
+
+    Runs start in groups of ``max_in_flight`` and are taken to need as many calls as the most that a run has made so
+    far (the very first run goes alone to find out), so a limit is exceeded by at most what the runs in flight take
+    beyond that; a limit of tokens or seconds by what is in flight.
+    """
 
     forward: int | None = None
     """Model calls of the program on training samples."""
@@ -36,6 +43,15 @@ class Budget:
     """Input and output, of all purposes together."""
     seconds: float | None = None
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for a limit that is no number from 0."""
+        for name in (field.name for field in fields(self)):
+            limit: object = getattr(self, name)
+            if limit is None:
+                continue
+            if isinstance(limit, bool) or not isinstance(limit, int | float) or not limit >= 0:  # NaN is not
+                raise UsageError(f"budget: the limit {name!r} must be a number from 0, not {limit!r}")
+
     @classmethod
     def of(cls, budget: Budget | Mapping[str, float] | int | None) -> Budget:
         """Return a Budget from itself, a mapping of its fields, a limit of all calls, or None; raise UsageError."""
@@ -48,11 +64,9 @@ class Budget:
         known = [field.name for field in fields(cls)]
         if not isinstance(budget, Mapping):
             raise UsageError(f"budget: expected a number of calls or a mapping with {', '.join(known)}, not {budget!r}")
-        for name, limit in budget.items():
+        for name in budget:
             if name not in known:
                 raise UsageError(f"budget: unknown limit {name!r}. Known: {', '.join(known)}")
-            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or limit < 0):
-                raise UsageError(f"budget: the limit {name!r} must be a number from 0, not {limit!r}")
         return cls(**budget)  # type: ignore[arg-type]  # mypy can't see the names checked above
 
 
@@ -85,8 +99,8 @@ class Ledger:
         self._clock = clock
         self._started = clock()
         self._lock = threading.Lock()
-        self._spent: dict[Purpose, Cost] = {purpose: Cost() for purpose in PURPOSES}
-        self._in_flight: dict[Purpose, int] = dict.fromkeys(PURPOSES, 0)
+        self._spent: dict[CallPurpose, Cost] = {purpose: Cost() for purpose in PURPOSES}
+        self._in_flight: dict[CallPurpose, int] = dict.fromkeys(PURPOSES, 0)
         self._kept_back = Cost()
 
     @property
@@ -94,7 +108,7 @@ class Ledger:
         """Since the ledger was opened."""
         return self._clock() - self._started
 
-    def spent(self) -> dict[Purpose, Cost]:
+    def spent(self) -> dict[CallPurpose, Cost]:
         """Return the cost so far, for each purpose."""
         with self._lock:
             return dict(self._spent)
@@ -104,12 +118,16 @@ class Ledger:
         with self._lock:
             self._kept_back = cost
 
-    def check(self, purpose: Purpose, calls: int = 1) -> None:
+    def is_limited(self, purpose: CallPurpose) -> bool:
+        """Return whether there is a limit on the calls of this purpose."""
+        return self.budget.calls is not None or getattr(self.budget, purpose) is not None
+
+    def check(self, purpose: CallPurpose, calls: int = 1) -> None:
         """Raise BudgetReached when ``calls`` more calls, beside those in flight, would break a limit."""
         with self._lock:
             self._check(purpose, calls)
 
-    def _check(self, purpose: Purpose, calls: int) -> None:
+    def _check(self, purpose: CallPurpose, calls: int) -> None:
         budget, kept = self.budget, self._kept_back
         used = self._spent[purpose].calls + self._in_flight[purpose] + (kept.calls if purpose == "validation" else 0)
         limit: int | None = getattr(budget, purpose)
@@ -124,18 +142,18 @@ class Ledger:
         if budget.seconds is not None and self._clock() - self._started >= budget.seconds:
             raise BudgetReached(f"the {budget.seconds:g} seconds are over")
 
-    def reserve(self, purpose: Purpose) -> None:
+    def reserve(self, purpose: CallPurpose) -> None:
         """Count one call as in flight; raise BudgetReached when it may not start."""
         with self._lock:
             self._check(purpose, 1)
             self._in_flight[purpose] += 1
 
-    def release(self, purpose: Purpose) -> None:
+    def release(self, purpose: CallPurpose) -> None:
         """Take one call out of flight; ``spend`` says what it cost."""
         with self._lock:
             self._in_flight[purpose] -= 1
 
-    def spend(self, purpose: Purpose, cost: Cost) -> None:
+    def spend(self, purpose: CallPurpose, cost: Cost) -> None:
         """Add what was paid."""
         with self._lock:
             self._spent[purpose] += cost

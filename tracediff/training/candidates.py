@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tracediff.capture.context import current_text
 from tracediff.capture.prompts import declared_parameters
 from tracediff.capture.records import SpanRecord
 from tracediff.errors import NoParameters, ParameterError, UsageError
@@ -32,6 +33,8 @@ class Parameters:
     """The parameters that the runs have shown so far, by name, in order of first use."""
 
     def __init__(self, constraints: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        if constraints is not None and not isinstance(constraints, Mapping):
+            raise UsageError(f"constraints: expected a mapping parameter name -> limits, not {constraints!r}")
         self._constraints = {name: _checked(name, given) for name, given in (constraints or {}).items()}
         self._known: dict[str, Parameter] = {}
 
@@ -50,7 +53,37 @@ class Parameters:
                     "own name (name=...), and make what changes an argument of the prompt"
                 )
             if known is None:
-                self._known[seen.name] = replace(seen, **self._constraints.get(seen.name, {}))
+                self._known[seen.name] = self._constrained(seen)
+
+    def learn_declared(self) -> None:
+        """Take in the parameters that the loaded code declares, with the texts in use: for a run that read none."""
+        for declared in declared_parameters():
+            if declared.name not in self._known:
+                in_use = current_text(declared.name)
+                text = declared.text if in_use is None else str(in_use)
+                self._known[declared.name] = self._constrained(replace(declared, text=text))
+
+    def check_declared(self) -> None:
+        """Raise UsageError for a constraint that the text of a declared parameter breaks; costs nothing."""
+        for declared in declared_parameters():
+            self._constrained(declared)
+
+    def _constrained(self, parameter: Parameter) -> Parameter:
+        """Return a parameter under its constraints; raise UsageError when its text breaks them (as decorating does)."""
+        given = self._constraints.get(parameter.name, {})
+        lost = [part for part in given.get("frozen", ()) if part not in parameter.text]
+        if lost:
+            raise UsageError(
+                f"constraints[{parameter.name!r}]: frozen names {lost[0]!r}, which does not stand in its text: "
+                f"{parameter.text[:200]!r}"
+            )
+        limit = given.get("max_chars")
+        if limit is not None and len(parameter.text) > limit:
+            raise UsageError(
+                f"constraints[{parameter.name!r}]: max_chars={limit} is less than its own text of "
+                f"{len(parameter.text)} characters"
+            )
+        return replace(parameter, **given)
 
     def check(self, program: str) -> None:
         """Raise NoParameters when no trainable prompt was read, UsageError for a constraint on an unknown one."""
@@ -95,8 +128,14 @@ def _checked(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         )
     fields = dict(given)
     if "frozen" in fields:
-        parts = (fields["frozen"],) if isinstance(fields["frozen"], str) else tuple(fields["frozen"])
-        if not all(isinstance(part, str) for part in parts):
-            raise UsageError(f"constraints[{name!r}]: frozen must be strings, not {parts!r}")
-        fields["frozen"] = parts
+        frozen = fields["frozen"]
+        parts = (frozen,) if isinstance(frozen, str) else frozen
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            raise UsageError(f"constraints[{name!r}]: frozen must be a string or a list of strings, not {frozen!r}")
+        fields["frozen"] = tuple(parts)
+    limit = fields.get("max_chars")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise UsageError(f"constraints[{name!r}]: max_chars must be a number from 1, not {limit!r}")
+    if not isinstance(fields.get("trainable", True), bool):
+        raise UsageError(f"constraints[{name!r}]: trainable must be True or False, not {fields['trainable']!r}")
     return fields

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tracediff.errors import EngineUnavailable, LostContext, UsageError
+from tracediff.errors import EngineRefused, EngineUnavailable, LostContext, UsageError
 from tracediff.graph.runs import Run
 from tracediff.parameters import Candidate
 from tracediff.scores import Score
@@ -127,6 +127,9 @@ def evaluate(
 ) -> Evaluation:
     """Return the scores of a program on samples, run at the same time.
 
+    A generator's items, and those of ``map``, ``filter`` and ``zip``, are made inside the run: the prediction is their
+    list. Prompts that are read in another process (a ProcessPoolExecutor) are not the candidate's.
+
     >>> evaluate(str.upper, [{"input": "a", "answer": "A"}], lambda got, sample: got == sample["answer"]).mean
     1.0
 
@@ -139,7 +142,8 @@ def evaluate(
 
     Raises:
         UsageError: A sample lacks what the program needs, a metric raised (MetricError), data is bad (DataError).
-        EngineRefused: The program's model will never answer (bad key, unknown model).
+        EngineRefused: The program's model will never answer (bad key, unknown model), or rejects the request of every
+            sample although no ``candidate`` is given.
         EngineUnavailable, LostContext: No sample could be scored.
     """
     if max_in_flight < 1:
@@ -150,7 +154,18 @@ def evaluate(
     evaluation = Evaluation(tuple(results))
     if len(evaluation.excluded) == len(results):
         raise_excluded(evaluation.results)
+    if not candidate:
+        refuse_rejected(evaluation.results)
     return evaluation
+
+
+def refuse_rejected(results: Sequence[SampleResult]) -> None:
+    """Raise EngineRefused when the program's model rejected a request on every sample: no text is to blame for that."""
+    if results and all(result.fault == "rejected" for result in results):
+        raise EngineRefused(
+            f"the program's model rejected the request of every sample, first {results[0].sample_id!r}: "
+            f"{results[0].message}. Check the request that the program makes: its options, its length, the model"
+        )
 
 
 def raise_excluded(results: Sequence[SampleResult]) -> None:
@@ -160,8 +175,9 @@ def raise_excluded(results: Sequence[SampleResult]) -> None:
     lost = [result for result in missing if result.fault == "lost"]
     if lost:
         raise LostContext(
-            f"{share}: in sample {lost[0].sample_id!r} the run's context was lost at {lost[0].message}. Start "
-            "threads and tasks after tracediff is imported, or pass contextvars.copy_context() to them"
+            f"{share}: in sample {lost[0].sample_id!r} the run's context was lost at {lost[0].message}. Code that runs "
+            "in a thread or a worker which serves several runs does not know which one it works for: hand each piece "
+            "of work over with contextvars.copy_context().run(function, ...), or make the call in the run's own thread"
         )
     raise EngineUnavailable(
         f"{share}: the program's model did not answer after retries, first in sample {missing[0].sample_id!r}: "

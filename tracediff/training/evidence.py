@@ -20,6 +20,7 @@ from tracediff.optim.peers import peers_of
 from tracediff.parameters import Parameter
 from tracediff.scores import Score
 from tracediff.training.evaluation import SampleResult
+from tracediff.training.faults import RAISED
 from tracediff.training.metrics import Metric, measure
 from tracediff.training.samples import Sample, ground_truth
 
@@ -109,7 +110,7 @@ def _graph(result: SampleResult) -> ParameterGraph:
 def _loss(result: SampleResult, nodes: Mapping[str, Score]) -> Loss:
     """Return the loss of one run; where only the reported metric has words, these are the feedback."""
     assert result.loss is not None
-    error = result.message if result.fault == "program" else ""
+    error = result.message if result.fault in RAISED else ""
     words = result.loss.feedback or (result.score.feedback if result.score is not None else "")
     return Loss(result.loss.value, words, ground_truth(result.labels), nodes, error)
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Self, TypeVar
 
 from tracediff.capture.context import Scope, carry_into_threads, current_scope, scoped
+from tracediff.capture.recorder import error_text
 from tracediff.errors import EngineRefused, TracediffError
 from tracediff.graph.runs import Run, record
 from tracediff.parameters import Candidate
 from tracediff.training.budget import Cost
-from tracediff.training.faults import Fault, described, fault_of
+from tracediff.training.faults import Fault, fault_of, own_error
 from tracediff.training.samples import Arguments, Binding, Sample
 from tracediff.training.usage import cost_of
 
@@ -94,11 +95,12 @@ class Executor:
         self._outstanding = list(futures)
         try:
             _, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in waiting:
+                future.cancel()
+            wait(futures)
         except BaseException:  # an interrupt: start no more runs
             self.cancel()
             raise
-        for future in waiting:
-            future.cancel()
         return _in_order(futures)
 
     def cancel(self) -> None:
@@ -114,13 +116,14 @@ class Executor:
         if self._own_loop is not None:
             self._own_loop.close()
 
-    def _submit(self, job: _Job[T], failed: threading.Event) -> Future[T]:
+    def _submit(self, job: _Job[T], failed: threading.Event) -> Future[T | _Exit]:
         """Start a job; it is skipped when another one has ``failed`` by then."""
         if self.is_async:
             if self._loop is None:
                 self._own_loop = _LoopThread()
                 self._loop = self._own_loop.loop
-            return asyncio.run_coroutine_threadsafe(self._task(job, failed), self._loop)
+            task = self._task(job, failed)
+            return asyncio.run_coroutine_threadsafe(task, self._loop)
         return self._workers().submit(contextvars.copy_context().run, self._in_thread, job, failed)
 
     def _workers(self) -> ThreadPoolExecutor:
@@ -133,14 +136,16 @@ class Executor:
         with _only_if_none(failed):
             attempts = _Attempts(job)
             while True:
-                result, error = None, None
+                result: Any = None
+                error: BaseException | None = None
                 with job.trial() as run:
                     try:
                         result = self.binding.call(*job.arguments.args, **job.arguments.kwargs)
-                        if inspect.isawaitable(result):  # a plain function that hands out a coroutine
-                            result = asyncio.run(_awaited(result))
+                        if inspect.isawaitable(result) or inspect.isasyncgen(result):  # handed out by a plain function
+                            result = asyncio.run(_finished(result))
+                        result = _consumed(result)
                         run.set_output(result)
-                    except Exception as raised:  # the program's own: judged below
+                    except _OWN_DOING as raised:  # the program's: judged below
                         error = raised
                 wait_s = attempts.end(run, result, error)
                 if wait_s is None or self._stopped.wait(wait_s):
@@ -151,18 +156,33 @@ class Executor:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._workers(), context.run, after, execution)
 
-    async def _task(self, job: _Job[T], failed: threading.Event) -> T:
+    async def _task(self, job: _Job[T], failed: threading.Event) -> T | _Exit:
+        """Run one job; what would end the loop, and so leave everybody waiting, is handed over to be raised there."""
+        try:
+            return await self._attempted(job, failed)
+        except (KeyboardInterrupt, SystemExit) as error:
+            return _Exit(error)
+
+    async def _attempted(self, job: _Job[T], failed: threading.Event) -> T:
         async with self._slots:
             with _only_if_none(failed):
                 attempts = _Attempts(job)
                 while True:
-                    result, error = None, None
+                    result: Any = None
+                    error: BaseException | None = None
                     with job.trial() as run:
+                        # In a task of its own, so that a program which cancels itself does not cancel ours.
+                        running = asyncio.ensure_future(_outcome(self.binding, job.arguments))
                         try:
-                            result = await self.binding.call(*job.arguments.args, **job.arguments.kwargs)
-                            run.set_output(result)
-                        except Exception as raised:  # the program's own: judged below
+                            result, error = await running
+                        except asyncio.CancelledError as raised:
+                            if _is_cancelled():
+                                raise
                             error = raised
+                        if error is None:
+                            run.set_output(result)
+                        elif not isinstance(error, _OWN_DOING):
+                            raise error
                     wait_s = attempts.end(run, result, error)
                     if wait_s is None:
                         break
@@ -211,15 +231,17 @@ class _Attempts:
         self._count = 0
         self._last: tuple[Run, Any, Fault, str] | None = None
 
-    def end(self, run: Run, result: Any, error: Exception | None) -> float | None:
+    def end(self, run: Run, result: Any, error: BaseException | None) -> float | None:
         """Keep one attempt; return the seconds to wait before the next, or None when this was the last."""
         self._cost += cost_of(run.records)
         fault: Fault = "" if error is None else fault_of(error)
-        message = "" if error is None else described(error)
+        message = "" if error is None else error_text(error)
+        if error is not None and fault == "usage":
+            raise own_error(error) or error
         if fault == "refused":
             raise EngineRefused(
                 f"the program's model refused a call on {self._job.sample.label}: {message}. Check the key, the "
-                "model's name and the request; nothing that was finished is lost"
+                "model's name and the quota; nothing that was finished is lost"
             ) from error
         if run.lost:
             fault, message = "lost", "; ".join(dict.fromkeys(run.lost))
@@ -237,31 +259,81 @@ class _Attempts:
         return Execution(self._job.sample, self._job.arguments, result, run, fault, message, self._cost, seconds)
 
 
+_OWN_DOING = (Exception, SystemExit, asyncio.CancelledError)
+"""What a program raises by itself; KeyboardInterrupt is the user's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Exit:
+    """An exception that would end an event loop if it were raised in a task."""
+
+    error: BaseException
+
+
 def _is_async(call: Callable[..., Any]) -> bool:
-    """Return whether calling gives a coroutine; looks through partials and at ``__call__`` of objects."""
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+    """Return whether calling gives a coroutine or an async generator; looks through partials and at ``__call__``."""
+    return any(
+        is_one(item)
+        for is_one in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+        for item in (call, getattr(call, "__call__", None))  # noqa: B004
+    )
 
 
-async def _awaited(awaitable: Any) -> Any:
-    return await awaitable
+async def _outcome(binding: Binding, arguments: Arguments) -> tuple[Any, BaseException | None]:
+    """Return (result, exception) of a call; a task that raised SystemExit or KeyboardInterrupt would end its loop."""
+    try:
+        return await _finished(binding.call(*arguments.args, **arguments.kwargs)), None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # judged by the one who waits
+        return None, error
 
 
-def _in_order(futures: Sequence[Future[T]]) -> list[T]:
+def _is_cancelled() -> bool:
+    """Return whether somebody cancelled the running task."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _finished(result: Any) -> Any:
+    """Return what a program came to: awaited, and the items of a generator as a list."""
+    if inspect.isawaitable(result):
+        result = await result
+    if inspect.isasyncgen(result):
+        return [item async for item in result]
+    return _consumed(result)
+
+
+def _consumed(result: Any) -> Any:
+    """Return a lazy result as the list of its items, which run the program's code and so belong into the trial."""
+    return list(result) if inspect.isgenerator(result) or isinstance(result, map | filter | zip) else result
+
+
+def _in_order(futures: Sequence[Future[T | _Exit]]) -> list[T]:
     """Return the results in order, when nothing is in flight any more; raise what the first of them raised."""
+    results: list[T] = []
     errors: list[BaseException] = []
+    is_cancelled = False
     for future in futures:
         try:
-            future.result()
+            error = future.exception()  # not raised here: an interrupt of ours is
         except CancelledError:
+            is_cancelled = True
             continue
-        except Exception as error:  # raised below, when all are over
+        found = error if error is not None else future.result()
+        if isinstance(found, CancelledError):
+            is_cancelled = True
+        elif isinstance(found, _Exit):
+            errors.append(found.error)
+        elif error is not None:
             errors.append(error)
+        else:
+            results.append(future.result())  # type: ignore[arg-type]  # not an _Exit, see above
     if errors:
         raise errors[0]
-    try:
-        return [future.result() for future in futures]
-    except CancelledError:
-        raise TracediffError("the run was cancelled") from None
+    if is_cancelled:
+        raise TracediffError("the run was cancelled")
+    return results
 
 
 class _LoopThread:

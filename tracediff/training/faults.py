@@ -1,6 +1,8 @@
-"""Faults: whose fault an exception is, the program's, the transport's, or nobody's who could mend it by waiting.
+"""Faults: whose fault an exception of a run is: the program's, the transport's, or one that no waiting mends.
 
-Judged by class name and status, so that no client library is imported.
+Judged by class name and status, so that no client library is imported. Transport faults are those that a client
+library (openai, anthropic, httpx and those built like them) reports, and the builtin ConnectionError. A TimeoutError of
+the program's own, ``asyncio.timeout`` for instance, is the program's: its limit is part of what it does.
 """
 
 from __future__ import annotations
@@ -8,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
-from tracediff.errors import EngineRefused, EngineUnavailable
+from tracediff.capture.recorder import error_text
+from tracediff.errors import EngineError, EngineRefused, EngineUnavailable, TracediffError
 
-Fault: TypeAlias = Literal["", "program", "transport", "refused", "lost"]
-"""``program``: scores 0; ``transport`` and ``lost`` (context): excluded; ``refused``: the run must stop; "": none."""
+Fault: TypeAlias = Literal["", "program", "rejected", "transport", "refused", "usage", "lost"]
+"""``program``: scores 0. ``rejected``: the model's server would not take the request (too long, not allowed); the
+candidate's text may be why, so it scores 0 too. ``transport`` and ``lost`` (context): excluded. ``refused`` (key,
+model, quota) and ``usage`` (raised by tracediff itself): the run must stop. "": none."""
+
+RAISED: frozenset[Fault] = frozenset({"program", "rejected"})
+"""The faults that score 0, with the exception's text as feedback."""
 
 _TRANSPORT_NAMES = frozenset(
     {
@@ -23,32 +31,61 @@ _TRANSPORT_NAMES = frozenset(
         "TransportError",
     }
 )
-_REFUSED_NAMES = frozenset({"AuthenticationError", "PermissionDeniedError", "BadRequestError"})
+_REFUSED_NAMES = frozenset({"AuthenticationError", "PermissionDeniedError"})
+_REJECTED_NAMES = frozenset({"BadRequestError", "UnprocessableEntityError", "RequestTooLargeError"})
+_STATUS_NAMES = frozenset({"APIStatusError", "APIError"}) | _TRANSPORT_NAMES | _REFUSED_NAMES | _REJECTED_NAMES
+"""Classes whose ``status_code`` is that of a model's server; a retriever's 404 says nothing about the model."""
 _TRANSPORT_STATUS = frozenset({408, 409, 425, 429})
-_REFUSED_STATUS = frozenset({400, 401, 403, 404, 413, 422})
-_NO_QUOTA = "insufficient_quota"
+_REFUSED_STATUS = frozenset({401, 402, 403, 404})
+_REJECTED_STATUS = frozenset({400, 413, 422})
+_NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_NO_CREDIT = "credit balance is too low"
+"""What Anthropic says with status 400 when the quota is exhausted (seen with anthropic 2.11)."""
 
 
 def fault_of(error: BaseException) -> Fault:
     """Return whose fault an exception is; the exceptions that it was raised from are looked at too."""
     for item in _causes(error):
-        if isinstance(item, EngineRefused):
+        if (found := _fault_of_one(item)) != "program":
+            return found
+    return "program"
+
+
+def own_error(error: BaseException) -> TracediffError | None:
+    """Return the exception that tracediff itself raised, this one or one that it was raised from."""
+    found = (item for item in _causes(error) if isinstance(item, TracediffError) and not isinstance(item, EngineError))
+    return next(found, None)
+
+
+def _fault_of_one(error: BaseException) -> Fault:
+    match error:
+        case EngineRefused():
             return "refused"
-        if isinstance(item, EngineUnavailable | ConnectionError | TimeoutError):
+        case EngineUnavailable() | ConnectionError():
             return "transport"
-        names = {kind.__name__ for kind in type(item).__mro__}
-        status = getattr(item, "status_code", None)
-        if getattr(item, "code", None) == _NO_QUOTA:
-            return "refused"
-        if names & _TRANSPORT_NAMES:
+        case TracediffError():
+            return "usage"
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if not names & _STATUS_NAMES:
+        return "program"
+    status = getattr(error, "status_code", None)
+    if getattr(error, "code", None) in _NO_QUOTA or (status == 400 and _NO_CREDIT in error_text(error)):
+        return "refused"
+    by_name: tuple[tuple[Fault, frozenset[str]], ...] = (
+        ("transport", _TRANSPORT_NAMES),
+        ("refused", _REFUSED_NAMES),
+        ("rejected", _REJECTED_NAMES),
+    )
+    for fault, known in by_name:
+        if names & known:
+            return fault
+    if isinstance(status, int) and not isinstance(status, bool):
+        if status in _TRANSPORT_STATUS or status >= 500:
             return "transport"
-        if names & _REFUSED_NAMES:
+        if status in _REFUSED_STATUS:
             return "refused"
-        if isinstance(status, int) and not isinstance(status, bool):
-            if status in _TRANSPORT_STATUS or status >= 500:
-                return "transport"
-            if status in _REFUSED_STATUS:
-                return "refused"
+        if status in _REJECTED_STATUS:
+            return "rejected"
     return "program"
 
 
@@ -60,12 +97,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.append(item)
         yield item
         item = item.__cause__
-
-
-def described(error: BaseException) -> str:
-    """Return ``TypeName: message``, also for an exception whose own ``str`` raises."""
-    try:
-        message = str(error)
-    except Exception:  # the program's exception; its text is not worth failing for
-        message = "(its message can't be read)"
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -87,23 +87,22 @@ class Journal:
     def create(cls, folder: str | os.PathLike[str], header: Mapping[str, Any]) -> Journal:
         """Return the journal of a new run in ``folder``, which is made if it is not there.
 
-        Raises JournalError when the folder holds another run's journal, which is never overwritten, and RunLocked when
+        A run that failed at its start, before anything was paid that another run could use, gives way. Raises
+        JournalError when the folder holds another run's journal, which is never overwritten, and RunLocked when
         a process works in it.
         """
         place = Path(folder)
         try:
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            place.chmod(0o700)
+            if not place.is_dir():  # a folder that is there keeps its mode; our files in it are private anyhow
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
+                place.chmod(0o700)
         except OSError as error:
             raise JournalError(f"the run folder {place} can't be made: {error.strerror or error}") from error
         lock = _locked(place)
         file = place / FILE_NAME
         try:
             if file.exists():
-                raise JournalError(  # noqa: TRY301 - the lock is given back below
-                    f"{place} holds the journal of another run, which is never overwritten. "
-                    "Give another run_dir, or delete the folder if that run is no longer wanted"
-                )
+                _make_room(place)
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             journal = cls(str(file), lock)
         except BaseException:
@@ -214,6 +213,20 @@ def read_journal(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], list[E
         return {key: orjson.loads(value) for key, value in header.items()}, events
     except (sqlite3.DatabaseError, ValueError) as error:
         raise JournalError(f"{file} is damaged: {error}. Restore it from a copy, or start a new run") from error
+
+
+def _make_room(folder: Path) -> None:
+    """Remove the journal of a start that failed; raise JournalError for that of any other run. The lock is held."""
+    _, events = read_journal(folder)
+    is_paid = any(event.kind in {"call", "engine", "score"} for event in events)
+    is_void = bool(events) and events[-1].kind == "stop" and events[-1].body.get("is_void") is True
+    if is_paid and not is_void:
+        raise JournalError(
+            f"{folder} holds the journal of another run, which is never overwritten. "
+            "Give another run_dir, or delete the folder if that run is no longer wanted"
+        )
+    for ending in ("-wal", "-shm", ""):
+        (folder / f"{FILE_NAME}{ending}").unlink(missing_ok=True)
 
 
 def dumps(value: Any) -> str:

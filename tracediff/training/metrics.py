@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from tracediff.capture.context import suppressed
+from tracediff.capture.recorder import error_text
 from tracediff.errors import MetricError
 from tracediff.scores import Score
-from tracediff.training.faults import described
 from tracediff.training.samples import Sample
 
 Metric: TypeAlias = Callable[[Any, Mapping[str, Any]], "Score | float"]
@@ -25,8 +26,8 @@ def measure(metric: Metric, prediction: object, sample: Sample) -> Score:
     try:
         with suppressed():
             result: object = metric(prediction, sample.fields)
-    except Exception as error:  # the user's code: named and passed on
-        raise MetricError(f"the metric {name} raised on {sample.label}: {described(error)}") from error
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # the user's code: named and passed on
+        raise MetricError(f"the metric {name} raised on {sample.label}: {error_text(error)}") from error
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()

@@ -64,7 +64,7 @@ class Result:
     """Every parameter that the runs read, as the code declares it."""
     start_val: Evaluation
     val: Evaluation
-    """Of ``best``; the same as ``start_val`` when nothing was better."""
+    """Of ``best``; the same as ``start_val`` when nothing was better. Its mean is NaN when no sample was scored."""
     start_test: Evaluation | None
     test: Evaluation | None
     """Of ``best``; None without test samples, or when the budget did not allow it."""
@@ -80,7 +80,7 @@ class Result:
     run_dir: str = ""
     seed: int = 0
     scores: tuple[float, ...] = field(default=())
-    """Validation score of the incumbent at the start and after each step."""
+    """Validation score of the incumbent at the start and after each step; empty when the start was not scored."""
 
     @property
     def improved(self) -> bool:

@@ -162,19 +162,32 @@ class Binding:
     def arguments(self, sample: Sample) -> Arguments:
         """Return how ``sample`` is given to the program; raise UsageError that names the sample and what is missing."""
         fields = sample.fields
-        if "input" in fields and (self.needs_input or "input" not in self.parameters):
-            return self._from_input(sample)
+        if "input" in fields:
+            return self._from_named_input(sample) if "input" in self.parameters else self._from_input(sample)
         if self.needs_input:
             raise UsageError(f"{sample.label} has no field `input`, which is required: {self.needs_input}")
         kwargs = {name: fields[name] for name in self.parameters if name in fields}
+        self._check_all(sample, kwargs)
+        return Arguments((), kwargs, {k: v for k, v in fields.items() if k != "id" and k not in kwargs})
+
+    def _from_named_input(self, sample: Sample) -> Arguments:
+        """Return the arguments of a program with a parameter ``input``: that, and what it can't be called without."""
+        value = sample.fields["input"]
+        if isinstance(value, Mapping) and "input" in value:
+            return self._from_input(sample)
+        kwargs = {name: sample.fields[name] for name in self.required if name in sample.fields} | {"input": value}
+        self._check_all(sample, kwargs)
+        return Arguments((), kwargs, {k: v for k, v in sample.fields.items() if k != "id" and k not in kwargs})
+
+    def _check_all(self, sample: Sample, kwargs: Mapping[str, Any]) -> None:
+        """Raise UsageError for a required argument that is missing."""
         missing = [name for name in self.required if name not in kwargs]
         if missing:
             raise UsageError(
                 f"{sample.label} has no field {', '.join(f'`{name}`' for name in missing)}, which {self.name}"
-                f"({', '.join(self.parameters)}) needs. It has: {', '.join(fields)}. "
+                f"({', '.join(self.parameters)}) needs. It has: {', '.join(sample.fields)}. "
                 "Name the fields like the program's parameters, or put its arguments in a field `input`"
             )
-        return Arguments((), kwargs, {k: v for k, v in fields.items() if k != "id" and k not in kwargs})
 
     def _from_input(self, sample: Sample) -> Arguments:
         value = sample.fields["input"]

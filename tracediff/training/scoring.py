@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tracediff.autodiff.payload import text_of
 from tracediff.engine import Engine, EngineReply, EngineRequest
-from tracediff.training.budget import Cost, Ledger, Purpose
+from tracediff.errors import UsageError
+from tracediff.training.budget import CallPurpose, Cost, Ledger
 from tracediff.training.candidates import Trained
 from tracediff.training.evaluation import SampleResult, judged
 from tracediff.training.execution import Execution, Executor
@@ -30,7 +32,7 @@ class Split:
     samples: tuple[Sample, ...]
 
     @property
-    def purpose(self) -> Purpose:
+    def purpose(self) -> CallPurpose:
         """What runs on these samples are counted as."""
         return "forward" if self.name == "train" else "validation"
 
@@ -60,6 +62,7 @@ class Scorer:
         self._cache: dict[tuple[str, str, str], SampleResult] = {}
         self.calls_per_run = 1
         """The most model calls that a run has made so far."""
+        self._has_run = False
         self._done = 0
 
     @property
@@ -72,12 +75,13 @@ class Scorer:
         found = (self._cache.get(_key(candidate, split, sample.id)) for sample in split.samples)
         return [result for result in found if result is not None]
 
-    def results(self, candidate: Trained, split: Split) -> list[SampleResult]:
+    def results(self, candidate: Trained, split: Split, *, with_runs: bool = False) -> list[SampleResult]:
         """Return one result per sample, in order; runs only what has no score yet (excluded samples run again).
 
-        Raises BudgetReached before a chunk that the budget does not allow.
+        ``with_runs`` is for a backward pass: what was scored while the candidate was none to learn from, and whose run
+        was let go, is run again. Raises BudgetReached before a chunk that the budget does not allow.
         """
-        missing = [sample for sample in split.samples if _key(candidate, split, sample.id) not in self._cache]
+        missing = [sample for sample in split.samples if self._lacks(candidate, split, sample.id, with_runs=with_runs)]
         excluded: dict[str, SampleResult] = {}
         with self._lock:
             self._done = 0
@@ -89,15 +93,26 @@ class Scorer:
                 self._on_samples(split.name, self._done, len(missing))
             return result
 
-        for start in range(0, len(missing), self.chunk):
-            part = missing[start : start + self.chunk]
+        for part in self._parts(missing, split.purpose):
             self._ledger.check(split.purpose, len(part) * self.calls_per_run)
             for result in self._executor.map(part, candidate.changes, after):
                 if result.is_valid:
                     self._cache[_key(candidate, split, result.sample_id)] = result
                 else:
                     excluded[result.sample_id] = result
-        return [self._cache.get(_key(candidate, split, s.id)) or excluded[s.id] for s in split.samples]
+        return [excluded.get(s.id) or self._cache[_key(candidate, split, s.id)] for s in split.samples]
+
+    def _lacks(self, candidate: Trained, split: Split, sample_id: str, *, with_runs: bool) -> bool:
+        found = self._cache.get(_key(candidate, split, sample_id))
+        return found is None or (with_runs and found.run is None)
+
+    def _parts(self, samples: Sequence[Sample], purpose: CallPurpose) -> Iterator[Sequence[Sample]]:
+        """Yield the samples in chunks; where calls are limited the very first goes alone, to see what a run takes."""
+        start = 0
+        while start < len(samples):
+            size = 1 if not self._has_run and self._ledger.is_limited(purpose) else self.chunk
+            yield samples[start : start + size]
+            start += size
 
     def keep_runs_of(self, candidate: Trained) -> None:
         """Let go of all runs but those of ``candidate`` on training samples; the scores stay."""
@@ -110,6 +125,7 @@ class Scorer:
         self._ledger.spend(split.purpose, execution.cost)
         with self._lock:
             self.calls_per_run = max(self.calls_per_run, execution.cost.calls)
+            self._has_run = True
         sample = f"{split.name}/{execution.sample.id}"
         self._journal.append_all(_call_events(execution, candidate, sample, split.purpose))
         is_looked_at = split.name == "train" or not candidate.changes  # by a backward pass, or for its parameters
@@ -133,7 +149,7 @@ def _key(candidate: Trained, split: Split, sample_id: str) -> tuple[str, str, st
     return candidate.hash, split.name, sample_id
 
 
-def _call_events(execution: Execution, candidate: Trained, sample: str, purpose: Purpose) -> list[Event]:
+def _call_events(execution: Execution, candidate: Trained, sample: str, purpose: CallPurpose) -> list[Event]:
     """Return one event per model call of a run; equal requests are numbered in order."""
     events: list[Event] = []
     seen: dict[str, int] = {}
@@ -167,7 +183,7 @@ class MeteredEngine:
         """Answer one request; raise BudgetReached when it may not be made."""
         self._ledger.reserve(request.purpose)
         try:
-            reply = self._engine(request)
+            reply = _checked(self._engine(request), self._engine)
             self._ledger.spend(request.purpose, Cost(1, reply.input_tokens, reply.output_tokens))
         finally:
             self._ledger.release(request.purpose)
@@ -187,6 +203,18 @@ class MeteredEngine:
         }
         self._journal.append(Event("engine", body, request=key, occurrence=occurrence))
         return reply
+
+
+def _checked(reply: object, engine: object) -> EngineReply:
+    """Return an engine's reply; raise UsageError when it is anything else."""
+    if isinstance(reply, EngineReply):
+        return reply
+    advice = "return tracediff.engine.EngineReply(text, input_tokens, output_tokens)"
+    if inspect.isawaitable(reply):
+        advice = "an engine is a plain function, called from several threads"
+        if inspect.iscoroutine(reply):
+            reply.close()
+    raise UsageError(f"the engine {engine!r} returned {type(reply).__name__}, not an EngineReply: {advice}")
 
 
 def request_hash(request: EngineRequest) -> str:

@@ -69,6 +69,8 @@ def optimize(
 
     Args:
         program: A callable, sync or async, or an object with ``invoke``; called from several threads or tasks at once.
+            The items of a generator are made inside the run, its prediction is their list. Prompts that are read in
+            another process (a ProcessPoolExecutor) are not the candidate's.
         train: Samples (mappings, or the path of a JSONL file) that are learned from.
         val: Samples that decide what is kept.
         metric: ``metric(prediction, sample)`` returns a number in [0, 1] or a Score; the reported score.
@@ -78,7 +80,8 @@ def optimize(
         loss_metric: Drives threshold and batch gate; ``metric`` unless given.
         losses: Site -> metric of that node's output, beside the loss on the final output (eq. 1).
         optimizer: A name, or an object with init, propose and observe.
-        run_dir: Folder for the journal and ``prompts.json``; made if absent, refused if it holds another run.
+        run_dir: Folder for the journal and ``prompts.json``; made if absent, refused if it holds another run (one
+            that failed before anything was paid, or because of a mistake in the call or the program, does not count).
         budget: Limits: ``Budget``, a mapping of its fields, or a number of calls.
         seed: Of the batches; the same seed sends the same requests.
         batch_size: Samples a step.
@@ -182,6 +185,7 @@ class _Session:
         proposer = critic if self.proposer is None else _engine(self.proposer)
         ledger = Ledger(Budget.of(self.budget))
         parameters = Parameters(self.constraints)
+        parameters.check_declared()
         with Executor(self.program, max_in_flight=self.max_in_flight, loop=loop) as executor:
             self.executors.append(executor)
             for split in (train, val, test):
@@ -219,16 +223,38 @@ class _Session:
             executor.cancel()
 
     def _check(self) -> None:
-        """Raise UsageError for options that can't be meant."""
-        least = {"batch_size": 1, "max_steps": 0, "proposals": 1, "max_in_flight": 1}
+        """Raise UsageError for options that can't be meant, before anything is paid."""
+        least = {"batch_size": 1, "max_steps": 0, "proposals": 1, "max_in_flight": 1, "seed": None, "patience": 1}
         for name, limit in least.items():
-            if getattr(self, name) < limit:
-                raise UsageError(f"{name} must be at least {limit}, not {getattr(self, name)}")
-        if not 0.0 < self.threshold <= 1.0:
-            raise UsageError(f"threshold must be above 0 and at most 1, not {self.threshold}")
-        for name, given in {"metric": self.metric, "loss_metric": self.loss_metric, **(self.losses or {})}.items():
-            if given is None:
+            value = getattr(self, name)
+            if value is None and name == "patience":
                 continue
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise UsageError(f"{name} must be a whole number, not {value!r}")
+            if limit is not None and value < limit:
+                raise UsageError(f"{name} must be at least {limit}, not {value}")
+        for name in ("one_at_a_time", "gradients"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        threshold: object = self.threshold
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+            raise UsageError(f"threshold must be a number above 0 and at most 1, not {threshold!r}")
+        if not 0.0 < threshold <= 1.0:
+            raise UsageError(f"threshold must be above 0 and at most 1, not {threshold}")
+        if self.run_dir is not None and not isinstance(self.run_dir, str | os.PathLike):
+            raise UsageError(f"run_dir must be a path, not {self.run_dir!r}")
+        if self.progress is not None and not callable(getattr(self.progress, "on_event", None)):
+            raise UsageError(f"progress: expected an object with on_event, not {self.progress!r}")
+        self._check_metrics()
+
+    def _check_metrics(self) -> None:
+        """Raise UsageError for a metric that is no plain function."""
+        if self.losses is not None and not isinstance(self.losses, Mapping):
+            raise UsageError(f"losses: expected a mapping site -> metric, not {self.losses!r}")
+        losses = {f"losses[{site!r}]": metric for site, metric in (self.losses or {}).items()}
+        if self.loss_metric is not None:
+            losses["loss_metric"] = self.loss_metric
+        for name, given in {"metric": self.metric, **losses}.items():
             if not callable(given):
                 raise UsageError(f"{name}: a metric is a function metric(prediction, sample), not {given!r}")
             if inspect.iscoroutinefunction(given):

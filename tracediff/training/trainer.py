@@ -7,15 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NoReturn
 
+from tracediff.capture.recorder import error_text
 from tracediff.engine import Engine
-from tracediff.errors import EngineUnavailable
+from tracediff.errors import EngineUnavailable, UsageError
 from tracediff.optim.base import Evidence, Optimizer, Outcome, Proposal
 from tracediff.training.budget import BudgetReached, Cost, Ledger
 from tracediff.training.candidates import Parameters, Trained
-from tracediff.training.evaluation import MAX_EXCLUDED, Evaluation, SampleResult, raise_excluded
+from tracediff.training.evaluation import MAX_EXCLUDED, Evaluation, SampleResult, raise_excluded, refuse_rejected
 from tracediff.training.evidence import Critic, check_losses, evidence_from_examples, evidence_from_gradients
 from tracediff.training.journal import Event, Journal
 from tracediff.training.progress import Progress, ProgressEvent, ProgressKind
+from tracediff.training.proposals import checked
 from tracediff.training.result import Attempt, Result, StopReason, Trial
 from tracediff.training.sampling import Sampling
 from tracediff.training.scoring import Scorer, Split
@@ -104,10 +106,23 @@ class Trainer:
             reason, message = stop.reason, str(stop)
         except BudgetReached as reached:
             reason, message = "budget", str(reached)
+            if start_val is None:
+                self._keep_start()
         except BaseException as error:
-            parts.journal.append(Event("stop", {"reason": "error", "message": f"{type(error).__name__}: {error}"}))
+            # What the caller must change makes the start's scores useless.
+            is_void = self.step == 0 and isinstance(error, UsageError)
+            parts.journal.append(Event("stop", {"reason": "error", "message": error_text(error), "is_void": is_void}))
             raise
         return self._result(start_val or self._validated(), start_test, reason, message)
+
+    def _keep_start(self) -> None:
+        """Save the texts of a start that was not scored whole: what its runs have read, else what the code declares."""
+        parts = self.parts
+        results = parts.scorer.known(self.incumbent, parts.val)
+        self._learn(results)
+        if not results:
+            parts.parameters.learn_declared()
+        self._keep()
 
     def _loop(self, start: Evaluation) -> NoReturn:
         """Run the steps of algorithm 2; always ends by raising the reason to stop."""
@@ -128,7 +143,8 @@ class Trainer:
             for round_ in range(1, options.proposals + 1):
                 if not evidence.targets or is_accepted:
                     break
-                proposals = parts.optimizer.propose(state, evidence, parts.proposer, self._at_once)
+                proposed = parts.optimizer.propose(state, evidence, parts.proposer, self._at_once)
+                proposals = checked(proposed, parts.parameters.current(self.incumbent))
                 candidate, verdict = self._judged(proposals, batch)
                 is_accepted = verdict.is_accepted
                 self._note(round_, proposals, candidate, verdict, batch)
@@ -163,7 +179,7 @@ class Trainer:
         drawn: list[SampleResult] = []
         for _ in range(parts.sampling.max_draws):
             ids = [id_ for id_ in parts.sampling.draw() if id_ not in carried]
-            results = parts.scorer.results(self.incumbent, parts.train.only(ids))
+            results = parts.scorer.results(self.incumbent, parts.train.only(ids), with_runs=True)
             self._learn(results)
             drawn += results
             valid = [result for result in results if result.loss is not None]
@@ -181,7 +197,7 @@ class Trainer:
         """Return what the backward pass says of a batch, or the raw runs where that is switched off."""
         parts = self.parts
         split = parts.train.only(batch.ids)
-        runs = list(zip(split.samples, parts.scorer.results(self.incumbent, split), strict=True))
+        runs = list(zip(split.samples, parts.scorer.results(self.incumbent, split, with_runs=True), strict=True))
         parameters = parts.parameters.current(self.incumbent)
         if not self.options.gradients:
             return evidence_from_examples(runs, parameters, parts.critic.threshold)
@@ -232,7 +248,7 @@ class Trainer:
         texts = {proposal.parameter: proposal.text for proposal in proposals if proposal.is_usable}
         candidate = parts.parameters.with_texts(self.incumbent, texts)
         if candidate == self.incumbent:
-            problems = dict.fromkeys(problem for proposal in proposals for problem in proposal.problems)
+            problems = dict.fromkeys(p for proposal in proposals for p in proposal.problems or ("it changes nothing",))
             return self.incumbent, Verdict(False, "no usable proposal: " + "; ".join(problems), "proposal")
         body = {"texts": dict(candidate.changes), "step": self.step}
         parts.journal.append(Event("candidate", body, candidate.hash))
@@ -276,6 +292,7 @@ class Trainer:
         results = self.parts.scorer.results(self.incumbent, split)
         self._learn(results)
         self._refuse_excluded(results)
+        refuse_rejected(results)
         return Evaluation(tuple(results))
 
     @staticmethod
@@ -338,7 +355,7 @@ class Trainer:
             stop_reason=reason,
             stop_message=message,
             seed=self.options.seed,
-            scores=(start_val.mean, *self.curve),
+            scores=(start_val.mean, *self.curve) if start_val.scores else (),
         )
 
     def _tell(self, kind: ProgressKind, message: str, score: float | None = None, *, is_accepted: bool = False) -> None:
