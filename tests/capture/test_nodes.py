@@ -7,6 +7,8 @@ import pickle
 import sys
 import threading
 import types
+import warnings
+from contextlib import nullcontext
 
 import pytest
 
@@ -155,6 +157,110 @@ def test_a_wrong_argument_is_the_programs_own_type_error():
     with record() as run, pytest.raises(TypeError, match=r"^Worker.method\(\) got an unexpected keyword argument 'z'$"):
         Worker().method(z=1)
     assert run.records[0].error.startswith("TypeError")
+
+
+@pytest.mark.parametrize("function", [plain, tool, numbers, anumbers])
+@pytest.mark.parametrize("is_recording", [True, False])
+def test_a_wrong_argument_raises_at_the_call_in_every_flavour(function, is_recording):
+    with record() if is_recording else nullcontext(), pytest.raises(TypeError) as raised:
+        function(nothing_of_this_name=1, n=2, x=3)
+    with pytest.raises(TypeError) as undecorated:
+        function.__wrapped__(nothing_of_this_name=1, n=2, x=3)
+    assert str(raised.value) == str(undecorated.value)
+
+
+def test_coroutines_and_generators_go_by_the_names_of_the_programs_own():
+    made = [numbers(1), anumbers(1), tool(1)]
+    assert [(item.__name__, item.__qualname__) for item in made] == [(name, name) for name in ("numbers", "anumbers", "tool")]
+    made[2].close()
+
+
+def test_a_coroutine_that_never_starts_warns_as_it_does_undecorated():
+    async def cancelled_at_once():
+        task = asyncio.create_task(tool(1))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with record() as run:
+        tool(1).close()
+        asyncio.run(cancelled_at_once())
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        tool(1)
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == ["coroutine 'tool' was never awaited"]
+    assert run.records == ()
+
+
+def test_an_object_whose_call_is_async_ends_when_it_was_awaited():
+    @functional_node(name="test.leaf")
+    def leaf(x):
+        return x + "?"
+
+    class Asks:
+        async def __call__(self, x):
+            await asyncio.sleep(0)
+            return leaf(x)
+
+    async def hidden(x):
+        return leaf(x)
+
+    asks = functional_node(Asks(), name="test.asks")
+    hands_out = functional_node(lambda x: hidden(x), name="test.hands_out")
+    for node in (asks, hands_out):
+        with record() as run:
+            assert asyncio.run(node("hello")) == "hello?"
+        inner, outer = run.records
+        assert (inner.name, inner.parent_id) == ("test.leaf", outer.id)
+        assert outer.output == "hello?"
+
+
+def test_only_a_methods_own_self_is_left_out_of_the_inputs():
+    @functional_node
+    def apart(cls, text):
+        return text
+
+    @functional_node(name="test.own")
+    def own(self):
+        return self
+
+    with record() as run:
+        apart("news", "t")
+        own("me")
+        Worker().method("q")
+        functional_node(Worker().method, name="test.bound")("b")
+    assert [dict(entry.inputs) for entry in run.records] == [
+        {"cls": "news", "text": "t"},
+        {"self": "me"},
+        {"q": "q"},
+        {"q": "b"},
+        {"q": "b"},
+    ]
+
+
+def test_a_subclass_that_is_a_node_too_is_recorded_once():
+    @functional_node(name="test.base")
+    class Base:
+        def __call__(self, x):
+            return x + "!"
+
+    @functional_node(name="test.sub")
+    class Sub(Base):
+        pass
+
+    @functional_node(name="test.twice")
+    class Twice:
+        @functional_node(name="test.twice.call")
+        def __call__(self, x):
+            return x
+
+    with record() as run:
+        Sub()("a")
+        Base()("b")
+        Twice()("c")
+    assert [entry.name for entry in run.records] == ["test.sub", "test.base", "test.twice"]
+
 
 
 @pytest.mark.parametrize("recording", [False, True])

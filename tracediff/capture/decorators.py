@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 
 from tracediff.capture.names import first_paragraph, site_name
 from tracediff.capture.prompts import Prompt, calling_frame, function_form, value_form
-from tracediff.capture.sites import Site, traced
+from tracediff.capture.sites import Site, traced, untraced
 from tracediff.errors import ParameterError, UsageError
 
 F = TypeVar("F")
@@ -163,6 +163,7 @@ def functional_node_of(
             f"functional_node traces the __call__ of class {target.__qualname__}, which has none; "
             "decorate one of its methods instead"
         )
+    method = untraced(method)  # of a base class that is a node too, or decorated itself: one call is one record
     if description is None and not described:
         described = first_paragraph(method)
     setattr(target, "__call__", traced(method, Site(site, kind, described, method)))  # noqa: B010  # mypy: a method

@@ -54,3 +54,9 @@ def first_paragraph(target: Any) -> str:
     if not isinstance(own, str):
         return ""
     return " ".join(inspect.cleandoc(own).split("\n\n")[0].split())
+
+
+def is_in_class(function: Any) -> bool:
+    """True for a function that is defined in the body of a class: its first argument is the object or the class."""
+    around, _, _ = getattr(function, "__qualname__", "").rpartition(".")
+    return bool(around) and not around.endswith("<locals>")
