@@ -139,7 +139,7 @@ def test_from_raw_examples_it_guesses_as_often_as_it_is_set_to():
         for n in range(1)
     )
     assert quiet(1, guess=1.0).expressed(written(quiet(1, guess=1.0), proposal(extra=extra)), "count") == (skill,)
-    never = quiet(1, guess=0.0)
+    never = quiet(1)  # strict unless it is told to guess
     assert not never.expressed(written(never, proposal(extra=extra)), "count")
 
 

@@ -66,6 +66,44 @@ def test_unknown_model_and_missing_key_are_the_providers_errors(client, server):
         assert reply.code == 401 and json.load(reply)["error"]["code"] == "invalid_api_key"
 
 
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("chat/completions", {"stream": True, "stream_options": "usage"}),
+        ("chat/completions", {"stream": True, "stream_options": [1]}),
+        ("chat/completions", {"response_format": "json"}),
+        ("chat/completions", {"response_format": {"json_schema": "x"}}),
+        ("chat/completions", {"response_format": {"json_schema": {"schema": {"properties": ["method"]}}}}),
+        ("chat/completions", {"response_format": {"json_schema": {"schema": {"properties": {"method": "x"}}}}}),
+        ("chat/completions", {"messages": "hello"}),
+        ("chat/completions", {"model": 5}),
+        ("responses", {"text": "json"}),
+        ("responses", {"text": {"format": "json"}}),
+        ("responses", {"input": 7}),
+        ("messages", {"tool_choice": "any"}),
+        ("messages", {"output_config": "json"}),
+        ("messages", {"messages": {"role": "user"}}),
+        ("messages/count_tokens", {"tools": "all"}),
+    ],
+)
+def test_a_request_of_wrong_shape_gets_status_400_and_no_dropped_connection(server, path, wrong):
+    body = {"model": "sim-optimizer", "messages": [{"role": "user", "content": "x"}], **wrong}
+    sent = urllib.request.Request(
+        f"{server.base_url}/{path}", json.dumps(body).encode(), {"Authorization": "Bearer k", "x-api-key": "k"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(sent)
+    with refused.value as reply:
+        error = json.load(reply)["error"]
+    assert (reply.code, error["type"]) == (400, "invalid_request_error")
+    assert "Invalid type for '" in error["message"]
+
+
+def test_the_client_says_what_the_server_refused(client):
+    with pytest.raises(openai.BadRequestError, match=r"Invalid type for 'stream_options': expected an object"):
+        ask(client, "x", stream=True, stream_options="usage")
+
+
 def test_sixteen_at_once_get_what_one_after_the_other_gets(client, server):
     alone = [ask(client, s["question"]).model_dump() for s in SAMPLES]
     with ThreadPoolExecutor(16) as pool:

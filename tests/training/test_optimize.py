@@ -247,6 +247,24 @@ def test_loss_metric_drives_the_gate_and_metric_the_report(world, train_it):
     assert all('kind="loss"' not in request.user for request in world.asked("backward"))
 
 
+def test_a_loss_names_a_model_call_by_the_function_that_makes_it(world, train_it):
+    def program(question):
+        system = world.prompt("app.task")
+        call = begin("app.answer:chat", "llm", {"system": system, "question": question})
+        answer = f"wrong {question}: missing alpha"
+        call.end(answer)
+        return answer
+
+    seen = []
+
+    def node_metric(output, sample):
+        seen.append(output)
+        return 0.0
+
+    train_it(program, losses={"answer": node_metric}, max_steps=1, proposals=1)
+    assert len(seen) == 4
+
+
 def test_losses_on_named_nodes(world, train_it):
     seen = []
 

@@ -82,8 +82,29 @@ def test_methods_and_partials_are_bound():
 
 
 def test_what_can_not_be_called_is_no_program():
-    with pytest.raises(UsageError, match="neither"):
+    with pytest.raises(UsageError, match="a callable or an object with invoke, not str"):
         Binding.of("program")
+    with pytest.raises(UsageError, match="not the class dict"):
+        Binding.of(dict)
+
+
+def test_evaluate_and_trace_run_the_same_of_an_object_with_several_entries():
+    from tracediff.graph.runs import entry
+
+    class Both:
+        def __call__(self, value):
+            return "called"
+
+        def invoke(self, value):
+            return "invoked"
+
+    class Later:
+        async def ainvoke(self, value):
+            return value
+
+    for program in (Both(), Later()):
+        assert Binding.of(program).call == entry(program)
+    assert Binding.of(Both()).call("x") == "invoked"
 
 
 def test_an_id_is_made_from_the_content():

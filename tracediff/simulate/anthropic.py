@@ -10,6 +10,23 @@ from typing import Any
 from tracediff.simulate import wire
 from tracediff.simulate.wire import Body
 
+SHAPES = wire.with_schemas(
+    {
+        "model": (str,),
+        "messages": (list,),
+        "system": (str, list),
+        "stream": (bool,),
+        "tools": (list,),
+        "tool_choice": (dict,),
+        "output_config": (dict,),
+        "output_config.format": (dict,),
+        "output_format": (dict,),
+    },
+    "output_config.format.schema",
+    "output_format.schema",
+)
+"""Path within a message request -> what may stand there."""
+
 
 def as_chat(body: Body) -> dict[str, Any]:
     """Return a message request as the chat completion request that asks the same."""
@@ -36,7 +53,8 @@ def _tool_of(body: Body) -> Body | None:
 def _schema_of(body: Body) -> Body | None:
     wanted = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
     tool = _tool_of(body)
-    return wanted.get("schema") if tool is None else tool.get("input_schema")
+    schema = wanted.get("schema") if tool is None else tool.get("input_schema")
+    return schema if isinstance(schema, dict) else None
 
 
 def error(message: str, kind: str) -> Body:

@@ -1,4 +1,7 @@
-"""The simulated optimizer: writes only advice that stands in its request, at most two pieces at a time."""
+"""The simulated optimizer: writes only advice that stands in its request, at most two pieces at a time.
+
+With ``Settings.guess`` above 0 it also guesses at advice for symptoms that it reads in raw examples; see there.
+"""
 
 from __future__ import annotations
 

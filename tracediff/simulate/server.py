@@ -145,7 +145,7 @@ class Server:
         if role == "critic":
             return criticise(self.world, request)
         method = (wire.schema_of(body).get("properties") or {}).get("method") or {}
-        return propose(self.world, request, method.get("enum") or ())
+        return propose(self.world, request, [name for name in method.get("enum") or () if isinstance(name, str)])
 
 
 class _Http(ThreadingHTTPServer):
@@ -194,6 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.endswith(("/chat/completions", "/responses")):
             self._send(404, wire.error(f"Unknown request URL: POST {self.path}", "invalid_request_error"))
             return
+        if problem := wire.misshapen(body):
+            self._send(400, wire.error(problem, "invalid_request_error", "invalid_type"))
+            return
         simulation = cast("_Http", self.server).simulation
         exchange = simulation.answer(path, body)
         if exchange.status != 200:
@@ -222,6 +225,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = None
         if not isinstance(body, dict):
             self._send(400, anthropic.error("The body is not a JSON object.", "invalid_request_error"))
+            return
+        if problem := wire.misshapen(body, anthropic.SHAPES):
+            self._send(400, anthropic.error(problem, "invalid_request_error"))
             return
         if path.endswith("/count_tokens"):
             self._send(200, anthropic.token_count(body))

@@ -6,11 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tracediff.simulate.solver import Message
 
 SYSTEM_FINGERPRINT = "simulation"
+_JSON_NAMES = MappingProxyType({str: "a string", list: "an array", dict: "an object", bool: "a boolean"})
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 Body = Mapping[str, Any]
@@ -46,6 +48,56 @@ def schema_of(body: Body) -> Body:
     form = (chat.get("json_schema") or {}) if chat else (body.get("text") or {}).get("format") or {}
     schema = form.get("schema")
     return schema if isinstance(schema, dict) else {}
+
+
+_SCHEMA_SHAPES: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {"": (dict,), ".properties": (dict,), ".properties.method": (dict,), ".properties.method.enum": (list,)}
+)
+"""Path within a JSON schema, as far as the simulation reads it -> what may stand there."""
+
+
+def with_schemas(shapes: Mapping[str, tuple[type, ...]], *places: str) -> Mapping[str, tuple[type, ...]]:
+    """Return shapes with those of the JSON schemas at ``places``."""
+    schemas = {f"{place}{path}": kinds for place in places for path, kinds in _SCHEMA_SHAPES.items()}
+    return MappingProxyType({**shapes, **schemas})
+
+
+SHAPES = with_schemas(
+    {
+        "model": (str,),
+        "messages": (list,),
+        "input": (str, list),
+        "instructions": (str,),
+        "stream": (bool,),
+        "stream_options": (dict,),
+        "response_format": (dict,),
+        "response_format.json_schema": (dict,),
+        "text": (dict,),
+        "text.format": (dict,),
+    },
+    "response_format.json_schema.schema",
+    "text.format.schema",
+)
+"""Path within a request -> what may stand there; it may always be absent or null."""
+
+
+def misshapen(body: Body, shapes: Mapping[str, tuple[type, ...]] = SHAPES) -> str:
+    """Return what is wrong with the shape of a request, in the provider's words; empty when the simulation can read it.
+
+    A server that met it unprepared would drop the connection, which clients take for an outage and repeat.
+    """
+    for path, kinds in shapes.items():
+        *parents, last = path.split(".")
+        place: Any = body
+        for parent in parents:
+            place = place.get(parent) if isinstance(place, dict) else None
+        value = place.get(last) if isinstance(place, dict) else None
+        if value is not None and not isinstance(value, kinds):
+            expected = " or ".join(_JSON_NAMES[kind] for kind in kinds)
+            return (
+                f"Invalid type for '{path}': expected {expected}, but got {_JSON_NAMES.get(type(value), 'a number')}."
+            )
+    return ""
 
 
 def error(message: str, kind: str, code: str | None = None, param: str | None = None) -> Body:

@@ -46,8 +46,9 @@ class Settings:
     hostile: float = 0.0
     dropping: float = 0.0
     """Share of proposals that lose a variable (or, where there is none, invent one)."""
-    guess: float = 0.35
-    """Chance that the optimizer knows the advice for a symptom that it reads in a raw example."""
+    guess: float = 0.0
+    """Chance that the optimizer knows the advice for a symptom that it reads in a raw example: advice that stands
+    nowhere in its request. 0 is strict; above, the optimizer guesses, as a model with knowledge of its own would."""
 
 
 @dataclass(frozen=True, slots=True)

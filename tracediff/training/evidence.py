@@ -15,6 +15,7 @@ from tracediff.capture.values import Cut, Obj
 from tracediff.engine import Engine
 from tracediff.errors import EngineUnavailable, UsageError
 from tracediff.graph.graph import ParameterGraph
+from tracediff.graph.names import named
 from tracediff.optim.base import Evidence, Example
 from tracediff.optim.peers import peers_of
 from tracediff.parameters import Parameter
@@ -25,7 +26,7 @@ from tracediff.training.metrics import Metric, measure
 from tracediff.training.samples import Sample, ground_truth
 
 NodeMetrics: TypeAlias = Mapping[str, Metric]
-"""Site -> ``metric(output of one call, sample)``; a site may be given by the last part of its name."""
+"""Site -> ``metric(output of one call, sample)``; a site is named in full or by what it ends in, see ``graph.names``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,9 @@ def _node_scores(
     found: list[dict[str, Score]] = [{} for _ in runs]
     for site, metric in losses.items():
         for (sample, _), graph, scores in zip(runs, graphs, found, strict=True):
+            sites = named(site, (node.name for node in graph.nodes))
             for node in graph.nodes:
-                if _is_at(node.name, site) and node.error is None:
+                if node.name in sites and node.error is None:
                     scores[node.label] = measure(metric, _plain(node.output), sample)
     return found
 
@@ -133,12 +135,8 @@ def check_losses(losses: NodeMetrics, results: Sequence[SampleResult]) -> None:
     records = (record for result in results if result.run is not None for record in result.run.records)
     sites = list(dict.fromkeys(record.name for record in records))
     for site in losses:
-        if not any(_is_at(name, site) for name in sites):
+        if not named(site, sites):
             raise UsageError(f"losses: no node is named {site!r}. The program's sites: {', '.join(sites)}")
-
-
-def _is_at(name: str, site: str) -> bool:
-    return name == site or name.endswith(f".{site}")
 
 
 def _plain(value: Any) -> Any:

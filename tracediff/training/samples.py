@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from tracediff.errors import DataError, UsageError
+from tracediff.graph.runs import entry
 
 Data: TypeAlias = "Iterable[Mapping[str, Any]] | str | os.PathLike[str]"
 """Samples, or the path of a JSONL file of them."""
@@ -138,26 +139,21 @@ class Binding:
     @classmethod
     def of(cls, program: object) -> Binding:
         """Return the binding of a callable or an object with ``invoke`` or ``ainvoke``; raise UsageError otherwise."""
-        if isinstance(program, type) or not (
-            callable(program) or hasattr(program, "invoke") or hasattr(program, "ainvoke")
-        ):
-            raise UsageError(f"a program must be a callable or have `invoke`; {program!r} is neither")
-        call: Any = getattr(program, "invoke", None) or getattr(program, "ainvoke", None)
+        call = entry(program)
         name = _name_of(program)
-        if call is not None:
+        if call is not program:
             return cls(call, name, (), (), f"{name} is an object with `invoke`", is_invoked=True)
-        assert callable(program)
         try:
-            signature = inspect.signature(program)
+            signature = inspect.signature(call)
         except (TypeError, ValueError):
-            return cls(program, name, (), (), f"the signature of {name} can't be read")
+            return cls(call, name, (), (), f"the signature of {name} can't be read")
         kinds = {p.kind for p in signature.parameters.values()}
         if inspect.Parameter.VAR_KEYWORD in kinds:
-            return cls(program, name, (), (), f"{name} takes **kwargs, so labels could leak into it")
+            return cls(call, name, (), (), f"{name} takes **kwargs, so labels could leak into it")
         if inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.POSITIONAL_ONLY in kinds:
-            return cls(program, name, (), (), f"{name} takes arguments that have no name")
+            return cls(call, name, (), (), f"{name} takes arguments that have no name")
         required = tuple(n for n, p in signature.parameters.items() if p.default is inspect.Parameter.empty)
-        return cls(program, name, tuple(signature.parameters), required)
+        return cls(call, name, tuple(signature.parameters), required)
 
     def arguments(self, sample: Sample) -> Arguments:
         """Return how ``sample`` is given to the program; raise UsageError that names the sample and what is missing."""
