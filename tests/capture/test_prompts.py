@@ -279,6 +279,72 @@ def test_a_reloaded_module_replaces_its_prompts_but_two_in_one_file_clash(tmp_pa
     sys.modules.pop("edited", None)
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        'def p(q):\n    """A longer one."""\n    return f"bb {q}"\n',
+        'def p(q):\n    return f"bb {q}"\n',
+    ],
+)
+def test_two_functions_of_one_name_in_one_file_clash(tmp_path, monkeypatch, second):
+    head = "import tracediff as td\nfirst = None\n"
+    first = "@td.trainable_prompt\ndef p(q):\n    return f'a {q}'\nfirst = p\n"
+    (tmp_path / "clashing.py").write_text(f"{head}{first}@td.trainable_prompt\n{second}")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ParameterError, match="two parameters are named 'clashing.p'") as raised:
+        importlib.import_module("clashing")
+    assert "clashing.py:3" in str(raised.value)
+    assert "clashing.py:7" in str(raised.value)
+
+
+def test_one_declaration_run_twice_with_two_texts_clashes():
+    with pytest.raises(ParameterError, match="two parameters are named 'test.loop'"):
+        _kept = [trainable_prompt(text, name="test.loop") for text in ("A", "B")]
+
+    def made(text):
+        return trainable_prompt(text, name="test.made")
+
+    one, same = made("A"), made("A")
+    assert one() == same() == "A"
+    with pytest.raises(ParameterError, match="two parameters are named 'test.made'"):
+        made("B")
+
+
+def test_two_functions_known_from_their_first_call_clash_there():
+    def made(text, number):
+        @trainable_prompt(name="test.later")
+        def whole():
+            return text * number
+
+        return whole
+
+    one, same, other = made("a", 2), made("a", 2), made("b", 2)
+    assert one() == same() == "aa"
+    with pytest.raises(ParameterError, match="two parameters are named 'test.later' and their texts differ"):
+        other()
+    assert one() == "aa"
+
+
+def test_reading_the_text_is_recorded_as_a_call_is():
+    with record() as run, using({"test.system": "Be {who}."}):
+        text = SYSTEM.text
+    assert text == "Be {who}."
+    (entry,) = run.records
+    assert (entry.name, entry.kind, entry.output, entry.parameter.text) == ("test.system", "prompt", text, text)
+
+
+def test_only_a_methods_self_names_no_variable():
+    @trainable_prompt
+    def news(cls, text):
+        return f"{cls.upper()}: {text}"
+
+    assert news("ai", "t") == "AI: t"
+    assert known()[f"{__name__}.test_only_a_methods_self_names_no_variable.<locals>.news"].variables == ("cls", "text")
+    with record() as run:
+        news("ai", "t")
+    assert run.records[0].inputs == {"cls": "ai", "text": "t"}
+
+
 def test_functions_and_prompts_pickle():
     for prompt in (task, answer, SYSTEM):
         again = pickle.loads(pickle.dumps(prompt))

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from tracediff.capture import source
 from tracediff.capture.context import current_text
-from tracediff.capture.names import first_paragraph, module_name
+from tracediff.capture.names import first_paragraph, is_in_class, module_name
 from tracediff.capture.recorder import begin, is_idle, note_lost_context
 from tracediff.capture.sites import Binder
 from tracediff.capture.template import Template, Unreadable, read_template
@@ -30,6 +30,8 @@ class Declared:
     parameter: Parameter
     module: str
     qualname: str
+    code: object = None
+    """Code object that ran the declaration: the same one again (a loop, a factory) declares another prompt."""
     is_known: bool = True
     """False for a function whose text is known from its first call only, until then."""
 
@@ -39,6 +41,8 @@ class Declared:
 
 
 _declared: weakref.WeakValueDictionary[str, Declared] = weakref.WeakValueDictionary()
+_unknown: weakref.WeakSet[Declared] = weakref.WeakSet()
+"""Functions whose text was not known when they were declared."""
 
 
 def declared_parameters() -> tuple[Parameter, ...]:
@@ -52,22 +56,31 @@ def declare(new: Declared) -> Declared:
     The same function decorated again (a reloaded module, a notebook cell run again) replaces the earlier one.
     """
     name = new.parameter.name
-    old = _declared.get(name)
-    is_other = old is not None and old.is_known and new.is_known and old.parameter.text != new.parameter.text
-    if old is not None and is_other and not _replaces(new, old):
-        raise ParameterError(
-            f"two parameters are named {name!r} and their texts differ:\n"
-            f"  {_place(old.parameter)}: {_short(old.parameter.text)}\n"
-            f"  {_place(new.parameter)}: {_short(new.parameter.text)}\n"
-            f"Give one of them another name: name=..."
-        )
+    _refuse_other(new, _declared.get(name))
+    if not new.is_known:
+        _unknown.add(new)
     _declared.pop(name, None)
     _declared[name] = new
     return new
 
 
+def _refuse_other(new: Declared, old: Declared | None) -> None:
+    """Raise ParameterError when ``old`` is another declaration of that name with another text, both texts known."""
+    if old is None or old is new or not (old.is_known and new.is_known) or old.parameter.text == new.parameter.text:
+        return
+    if not _replaces(new, old):
+        raise ParameterError(
+            f"two parameters are named {new.parameter.name!r} and their texts differ:\n"
+            f"  {_place(old.parameter)}: {_short(old.parameter.text)}\n"
+            f"  {_place(new.parameter)}: {_short(new.parameter.text)}\n"
+            f"Give one of them another name: name=..."
+        )
+
+
 def _replaces(new: Declared, old: Declared) -> bool:
     """True when ``new`` is the same declaration, run again or edited since."""
+    if new.code is old.code and new.code is not None:
+        return False  # a reloaded module and a cell run again are compiled anew
     if new.module != old.module or (new.qualname != old.qualname and new.parameter.file == old.parameter.file):
         return False
     if new.parameter.file != old.parameter.file:
@@ -96,9 +109,9 @@ class Prompt:
 
     __slots__ = ("__weakref__", "_declared")
 
-    def __init__(self, parameter: Parameter, module: str = "") -> None:
+    def __init__(self, parameter: Parameter, module: str = "", code: object = None) -> None:
         """Make a prompt of ``parameter``; ``trainable_prompt`` also declares it."""
-        self._declared = Declared(parameter, module, "")
+        self._declared = Declared(parameter, module, "", code)
 
     @property
     def parameter(self) -> Parameter:
@@ -107,15 +120,17 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """The template that a call would use now: the active candidate's, else the code's."""
-        text = _replacement(self._declared)
-        return self._declared.parameter.text if text is None else text
+        """The template that a call would use now: the active candidate's, else the code's. Recorded as a call is."""
+        return self._read({})
 
     def __call__(self, **values: object) -> str:
         """Return the current text with each variable replaced by its value. Raises TypeError on other variables."""
+        self._check(values)
+        return self._read(values)
+
+    def _read(self, values: Mapping[str, object]) -> str:
         declared = self._declared
         parameter = declared.parameter
-        self._check(values)
         note_lost_context(parameter.name)
         replaced = _replacement(declared)
         text = parameter.text if replaced is None else replaced
@@ -160,7 +175,7 @@ def value_form(text: str, name: str | None, options: Options, frame: Any) -> Pro
     parameter = Parameter(
         name, text, slots(text), file=frame.f_code.co_filename, line=frame.f_lineno, **_checked(name, text, options)
     )
-    prompt = Prompt(parameter, module_name(frame.f_globals))
+    prompt = Prompt(parameter, module_name(frame.f_globals), frame.f_code)
     declare(prompt._declared)
     return prompt
 
@@ -194,7 +209,7 @@ def function_form(function: FunctionType, name: str, options: Options) -> Callab
         **_checked(name, None if template is None else template.text, options),
     )
     module = module_name(function.__globals__)
-    declared = declare(Declared(parameter, module, function.__qualname__, is_known=template is not None))
+    declared = declare(Declared(parameter, module, function.__qualname__, code, is_known=template is not None))
     if template is None or not template.variables:
         return _whole_text(function, declared)
     return _templated(function, declared, template)
@@ -205,7 +220,7 @@ def _template(function: FunctionType) -> Template | None:
     code = function.__code__
     arguments = [*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
     has_varying = bool(code.co_flags & 0x0C)  # *args, **kwargs
-    is_method = arguments in (["self"], ["cls"])
+    is_method = arguments in (["self"], ["cls"]) and is_in_class(function)
     if code.co_flags & 0x280:  # coroutine, async generator
         raise _refusal(function, "it is async, and a prompt is a plain function", code.co_firstlineno)
     try:
@@ -281,12 +296,16 @@ def _whole_text(function: FunctionType, declared: Declared) -> Callable[..., Any
 
 
 def _learn(function: FunctionType, declared: Declared, text: object) -> None:
-    """Keep the text of a function's first call."""
+    """Keep the text of a function's first call. Raises ParameterError when another prompt of its name has another."""
     if declared.is_known:
         return
     if not isinstance(text, str):
         raise _refusal(function, f"it returned {type(text).__name__}, not text", function.__code__.co_firstlineno)
-    declared.parameter = replace(declared.parameter, text=str(text))
+    known = replace(declared, parameter=replace(declared.parameter, text=str(text)), is_known=True)
+    for other in [_declared.get(declared.parameter.name), *_unknown]:
+        if other is not None and other is not declared and other.parameter.name == known.parameter.name:
+            _refuse_other(known, other)
+    declared.parameter = known.parameter
     declared.is_known = True
 
 

@@ -27,8 +27,7 @@ def find(function: FunctionType) -> Found | None:
     code = function.__code__
     lines = lines_of(code.co_filename, function.__globals__)
     for node, class_name in _functions(_parsed("".join(lines))):
-        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-        if node.name == code.co_name and code.co_firstlineno in (first, node.lineno):
+        if node.name == code.co_name and code.co_firstlineno in (_first_line(node), node.lineno):
             return Found(node, class_name, lines)
     return None
 
@@ -40,16 +39,23 @@ def lines_of(filename: str, namespace: dict[str, object] | None = None) -> tuple
 
 
 def stands(filename: str, line: int, name: str, text: str | None) -> bool:
-    """True when the file still declares the function ``name`` or the value-form text ``text`` at ``line``."""
+    """True when the file still declares the function ``name`` or the value-form text ``text`` at ``line``.
+
+    A function stands at its first line, as ``co_firstlineno`` has it: that of its first decorator.
+    """
     tree = _parsed("".join(lines_of(filename)))
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == name and node.lineno <= line <= (node.end_lineno or 0):
+        if isinstance(node, ast.FunctionDef) and node.name == name and _first_line(node) == line:
             return True
         if isinstance(node, ast.Call) and node.args and node.lineno <= line <= (node.end_lineno or 0):
             first = node.args[0]
             if isinstance(first, ast.Constant) and text is not None and first.value == text:
                 return True
     return False
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 @lru_cache(maxsize=64)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
+from tracediff.capture.names import is_in_class
 from tracediff.capture.source import Found, find
 from tracediff.parameters import split
 
@@ -77,7 +78,8 @@ def read_template(function: FunctionType) -> Template:
     if found is None:
         raise Unreadable("its source can't be read here", function.__code__.co_firstlineno)
     returned = _returned(found.node)
-    reader = _Reader(_parameter_names(found.node))
+    own = frozenset({"self", "cls"}) if is_in_class(function) else frozenset()
+    reader = _Reader(_parameter_names(found.node) - own, own)
     reader.read(returned)
     text, variables, names = _named(reader.pieces)
     slots = tuple(
@@ -109,17 +111,19 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
             stack.extend(ast.iter_child_nodes(inner))
 
 
-def _parameter_names(node: ast.FunctionDef) -> tuple[str, ...]:
-    """Return the names of a function's arguments, without self."""
+def _parameter_names(node: ast.FunctionDef) -> frozenset[str]:
+    """Return the names of a function's arguments."""
     declared = [*node.args.posonlyargs, *node.args.args, node.args.vararg, *node.args.kwonlyargs, node.args.kwarg]
-    return tuple(argument.arg for argument in declared if argument is not None and argument.arg not in ("self", "cls"))
+    return frozenset(argument.arg for argument in declared if argument is not None)
 
 
 class _Reader:
     """Takes a returned expression apart into literals and slots."""
 
-    def __init__(self, parameters: tuple[str, ...]) -> None:
+    def __init__(self, parameters: frozenset[str], own: frozenset[str]) -> None:
         self.parameters = parameters
+        self.own = own
+        """``self`` and ``cls`` of a method: they name no variable."""
         self.pieces: list[str | _Slot] = []
         self.items: list[ast.expr] = []
 
@@ -169,7 +173,7 @@ class _Reader:
         named = [inner for inner in ast.walk(node) if isinstance(inner, ast.Name)]
         own = {inner.id for inner in named if not isinstance(inner.ctx, ast.Load)}  # of comprehensions
         called = {id(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
-        read = {inner.id for inner in named if id(inner) not in called} - own - {"self", "cls"}
+        read = {inner.id for inner in named if id(inner) not in called} - own - self.own
         for mentioned in (read.intersection(self.parameters), read.difference(dir(builtins))):
             if mentioned:
                 return mentioned.pop() if len(mentioned) == 1 else ""
