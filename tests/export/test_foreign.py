@@ -108,6 +108,19 @@ def test_two_instrumentations_that_saw_the_same_call_are_one_node():
     assert edges(ParameterGraph.from_otlp(found)) == [("1", "2", "messages")]
 
 
+def test_a_streamed_call_of_logfire_is_one_node():
+    whole = logfire("How many animals?", FIRST)
+    asked = {key: whole[key] for key in whole if key == "request_data"} | {"gen_ai.operation.name": "chat"}
+    found = document(
+        span(1, 100, 110, asked, parent=9),
+        span(7, 250, 250, whole, parent=9),  # written when the stream was read
+        span(2, 300, 400, logfire(ASKED, SECOND), parent=9),
+    )
+    graph = ParameterGraph.from_otlp(found)
+    assert [node.id[-1] for node in graph.nodes] == ["1", "2"]
+    assert edges(graph) == [("1", "2", "messages")]
+
+
 def test_steps_and_tools_of_theirs_are_nodes():
     looked = "a long list of the animals that the farmer has seen"
     found = document(

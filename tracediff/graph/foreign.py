@@ -27,7 +27,7 @@ def foreign_runs(spans: Iterable[Span]) -> dict[str, list[SpanRecord]]:
     for trace_id, members in traces.items():
         tree = {span.id: span for span in members}
         said = {span.id: what for span in members if (what := read_span(span)) is not None}
-        calls = _outermost(said, tree, frozenset())
+        calls = _outermost(_joined(said, tree), tree, frozenset())
         if not any(what.kind == "llm" for what in calls.values()):
             continue
         order = _order([tree[name] for name in calls], tree)
@@ -53,7 +53,7 @@ def adopted(
         for span in others
         if (what := read_span(span)) is not None and what.kind == "llm" and _run_of(span, tree, mine) == run_id
     }
-    calls = _outermost(said, tree, known)
+    calls = _outermost(_joined(said, tree), tree, known)
     if not calls:
         return records
     step = 2 * len(calls) + 1
@@ -129,6 +129,28 @@ def _outermost(said: Mapping[str, Said], tree: Mapping[str, Span], known: frozen
             name in covered or any(other.id in models or other.id in known for other in _ancestors(tree[name], tree))
         )
     }
+
+
+def _joined(said: dict[str, Said], tree: dict[str, Span]) -> dict[str, Said]:
+    """Return what spans said, a streamed call of Logfire once: its answer stands on a moment's span of its own.
+
+    The call's span in ``tree`` then ends with that moment.
+    """
+    ordered = sorted(said, key=lambda name: tree[name].start_ns)
+    joined = dict(said)
+    for position, name in enumerate(ordered):
+        call = joined.get(name)
+        if call is None or call.kind != "llm" or call.output is not None or not call.inputs:
+            continue
+        for later in ordered[position + 1 :]:
+            answer, moment = joined.get(later), tree[later]
+            is_moment = moment.start_ns == moment.end_ns and moment.parent_id == tree[name].parent_id
+            if answer is not None and is_moment and answer.output is not None and answer.inputs == call.inputs:
+                joined[name] = replace(call, output=answer.output)
+                tree[name] = replace(tree[name], end_ns=max(tree[name].end_ns, moment.end_ns))
+                del joined[later]
+                break
+    return joined
 
 
 def _order(spans: list[Span], tree: Mapping[str, Span]) -> dict[str, tuple[int, int]]:
