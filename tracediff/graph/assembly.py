@@ -13,7 +13,7 @@ from tracediff.errors import DataError
 from tracediff.graph.calls import Call, Scalar, is_inside, leaves, ordered
 from tracediff.graph.confidence import confidence
 from tracediff.graph.explain import Explainer
-from tracediff.graph.findings import Explanation, Finding, Stretch
+from tracediff.graph.findings import Explanation, Finding
 from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.links import Link, applied, doubts, stated
 from tracediff.graph.model import Edge, Node
@@ -164,7 +164,7 @@ class _Assembly:
             if isinstance(value, bool) or str(value).strip() in inputs:
                 continue
             explanation = self.explainer.explain(None, {path or "output": value}, {})
-            unknown = [stretch for stretches in explanation.unknown.values() for stretch in stretches]
+            unknown = [stretch for name in explanation.unknown for stretch in explanation.stretches(name)]
             inside = any(is_inside(self.calls, item.source, call.position) for item in explanation.findings)
             if inside and all(stretch.end - stretch.start < SHINGLE for stretch in unknown):
                 continue
@@ -273,18 +273,18 @@ class _Assembly:
 
     def _unknown(self) -> list[str]:
         """Return a doubt for each argument whose unexplained text varies between the calls of its site."""
-        seen: dict[tuple[str, str], list[list[Stretch]]] = {}
+        seen: dict[tuple[str, str], list[Explanation]] = {}
         for position, explanation in sorted(self.inputs.items()):
             call = self.calls[position]
             if call.children and not call.is_own:
                 continue
-            for argument, stretches in explanation.unknown.items():
-                seen.setdefault((call.record.name, argument), []).append(stretches)
+            for argument in explanation.unknown:
+                seen.setdefault((call.record.name, argument), []).append(explanation)
         found: list[str] = []
         for (name, argument), variants in seen.items():
             if len(variants) < 2:
                 continue
-            first, second = variants[0], variants[1]
+            first, second = variants[0].stretches(argument), variants[1].stretches(argument)
             known = {stretch.numbers for stretch in first}
             varying = next((stretch for stretch in second if stretch.numbers not in known), None)
             if varying is not None:

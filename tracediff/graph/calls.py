@@ -140,7 +140,7 @@ def leaves(value: Value, path: str) -> list[tuple[str, Scalar]]:
 
 def last_key(path: str) -> str:
     """Return the innermost field name of a path."""
-    return path.rsplit(".", 1)[-1].split("[", 1)[0]
+    return path[path.rfind(".") + 1 :].partition("[")[0]
 
 
 def is_inside(calls: list[Call], position: int, ancestor: int) -> bool:

@@ -57,7 +57,7 @@ def cover(sources: Sources, text: Text) -> list[Match]:
 
 
 class _Stretch(NamedTuple):
-    """Words that stand in earlier texts, and where in the stream."""
+    """Words that stand in earlier texts, and in which places."""
 
     start: int
     end: int
@@ -66,7 +66,6 @@ class _Stretch(NamedTuple):
 
 def _stretches(sources: Sources, numbers: list[int]) -> list[_Stretch]:
     """Return the maximal matches, left to right."""
-    stream = sources.stream
     found: list[_Stretch] = []
     seeds = sources.seeds(numbers)
     position = 0
@@ -76,49 +75,48 @@ def _stretches(sources: Sources, numbers: list[int]) -> list[_Stretch]:
             continue
         best = _Stretch(hit, hit, [])
         for place in (seed, *sources.more(numbers[hit : hit + SHINGLE])):
-            start, end = _extend(numbers, hit, stream, place)
+            source, at = sources.at(place)
+            start, end = _extend(numbers, hit, sources.numbers(source), at)
             if end - start < best.end - best.start or end == start:
                 continue
-            first = place - hit + start
-            if not _is_from(sources.at(place), sources, first, end - start):
+            if not _is_from(source, sources, at - hit + start, end - start):
                 continue
             if end - start > best.end - best.start:
-                best = _Stretch(start, end, [first])
+                best = _Stretch(start, end, [place - hit + start])
             elif start == best.start:
-                best.places.append(first)
+                best.places.append(place - hit + start)
         if best.places:
             found.append(best)
             position = max(best.end - SHINGLE + 1, hit + 1)
     return found
 
 
-def _is_from(source: Source, sources: Sources, place: int, length: int) -> bool:
+def _is_from(source: Source, sources: Sources, at: int, length: int) -> bool:
     """Return whether this stretch can come from the source: of a prompt, only with text of its own."""
     if source.literals is None or length == len(sources.numbers(source)):
         return True
-    at = place - source.start
     return source.own_words(at, at + length) >= SHINGLE
 
 
-def _extend(numbers: list[int], position: int, stream: list[int], place: int) -> tuple[int, int]:
+def _extend(numbers: list[int], position: int, others: list[int], at: int) -> tuple[int, int]:
     """Return the maximal stretch around a seed that both sequences share."""
-    limit = len(numbers)
-    if numbers[position : position + SHINGLE] != stream[place : place + SHINGLE]:
+    if numbers[position : position + SHINGLE] != others[at : at + SHINGLE]:
         return position, position
-    i, j = position + SHINGLE, place + SHINGLE
-    while i < limit and numbers[i : i + _STRIDE] == stream[j : j + _STRIDE]:
-        i += _STRIDE
-        j += _STRIDE
-    i = min(i, limit)
-    j = place + i - position
-    while i < limit and numbers[i] == stream[j]:
-        i += 1
-        j += 1
-    start, back = position, place
-    while start > 0 and back > 0 and numbers[start - 1] == stream[back - 1]:
+    shift = at - position
+    first, limit = max(0, -shift), min(len(numbers), len(others) - shift)
+    start, end = position, position + SHINGLE
+    step = _STRIDE
+    while end < limit:
+        after = min(end + step, limit)
+        if numbers[end:after] == others[end + shift : after + shift]:
+            end = after
+        elif step == 1:
+            break
+        else:
+            step = 1
+    while start > first and numbers[start - 1] == others[start - 1 + shift]:
         start -= 1
-        back -= 1
-    return start, i
+    return start, end
 
 
 def _free(begin: int, end: int, taken: list[Match]) -> tuple[int, int] | None:
@@ -128,7 +126,9 @@ def _free(begin: int, end: int, taken: list[Match]) -> tuple[int, int] | None:
         if match.start < end and begin < match.end:
             cut = [((low, min(high, match.start)), (max(low, match.end), high)) for low, high in rests]
             rests = [rest for pair in cut for rest in pair if rest[0] < rest[1]]
-    return max(rests, key=lambda rest: rest[1] - rest[0]) if rests else None
+    if len(rests) < 2:
+        return rests[0] if rests else None
+    return max(rests, key=lambda rest: rest[1] - rest[0])
 
 
 class _Cut:
@@ -143,15 +143,15 @@ class _Cut:
         length, shift = end - start, start - stretch.start
         places = stretch.places
         best = places[0] if len(places) == 1 else max(places, key=lambda place: self._rank(place + shift, length))
-        source = self.sources.at(best)
-        match = Match(start, end, source, best + shift - source.start, length == len(self.sources.numbers(source)))
+        source, at = self.sources.at(best + shift)
+        match = Match(start, end, source, at, length == len(self.sources.numbers(source)))
         return match if match.is_full or self._is_evident(match) else None
 
     def _rank(self, place: int, length: int) -> tuple[bool, bool, bool, float, int]:
-        """Return what speaks for a place of the stream, the strongest first."""
-        source = self.sources.at(place)
+        """Return what speaks for a place, the strongest first."""
+        source, at = self.sources.at(place)
         total = len(self.sources.numbers(source))
-        is_verbatim = not source.holders or self._is_verbatim(source, place - source.start, length)
+        is_verbatim = not source.holders or self._is_verbatim(source, at, length)
         return is_verbatim, length == total, bool(source.holders), length / total, place
 
     def _is_verbatim(self, source: Source, at: int, length: int) -> bool:
@@ -160,16 +160,17 @@ class _Cut:
 
     def _is_evident(self, match: Match) -> bool:
         """Return whether a partial match says enough: 9 bits and log2 of all words, more within a sentence."""
-        words = self.sources.words
-        needed = 9.0 + max(words.total, 1).bit_length()
         if match.length >= _PHRASE:
             return True
-        if match.source.holders:
-            apart = self._apartness(match)
-            if apart is None and match.length < 2 * SHINGLE:
-                return False
-            needed *= apart or _WITHIN
-        return words.bits(self.text.numbers[match.start : match.end]) >= needed
+        words = self.sources.words
+        needed = 9.0 + max(words.total, 1).bit_length()
+        found = words.bits(self.text.numbers[match.start : match.end])
+        if found < needed or not match.source.holders:
+            return found >= needed
+        apart = self._apartness(match)
+        if apart is None and match.length < 2 * SHINGLE:
+            return False
+        return found >= needed * (apart or _WITHIN)
 
     def _apartness(self, match: Match) -> float | None:
         """Return how much evidence a stretch needs by how it stands in the text; None within a sentence.

@@ -145,7 +145,7 @@ class Explainer:
                 argument.used.setdefault(text, []).append(source)
                 return
         known = self.sources.whole.get(text)
-        if known is not None and known.start >= 0:
+        if known is not None and known.rank:
             self._exact(argument, path, known)
         else:
             self._pieces.compose(argument, path, text, ref)

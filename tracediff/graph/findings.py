@@ -71,10 +71,14 @@ class Explanation:
     """What is known about where a consumer's inputs came from."""
 
     findings: list[Finding] = field(default_factory=list)
-    unknown: dict[str, list[Stretch]] = field(default_factory=dict)
-    """Argument -> stretches of text with no source among the calls."""
+    unknown: dict[str, list[tuple[Covered, list[tuple[int, int]]]]] = field(default_factory=dict)
+    """Argument -> its texts with words that have no source among the calls, and where these stand in them."""
     is_whole: bool = True
     """Nothing with content was left unexplained."""
+
+    def stretches(self, argument: str) -> list[Stretch]:
+        """Return the words of an argument that have no source among the calls."""
+        return [Stretch(covered, *gap) for covered, gaps in self.unknown[argument] for gap in gaps]
 
 
 @dataclass(slots=True)

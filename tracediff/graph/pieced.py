@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracediff.capture.records import Ref
 from tracediff.graph.calls import Call, last_key
 from tracediff.graph.cover import Match, cover
-from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, labels
+from tracediff.graph.findings import Argument, Covered, Explanation, labels
 from tracediff.graph.reasons import Reason
 from tracediff.graph.scattered import Scattered
 from tracediff.graph.slots import Constants, Slot, slots
@@ -79,7 +79,7 @@ class Pieces:
             gaps = self._fill(argument, path, covered, gaps, ref)
         if gaps:
             argument.result.is_whole = False
-            argument.result.unknown.setdefault(argument.name, []).extend(Stretch(covered, *gap) for gap in gaps)
+            argument.result.unknown.setdefault(argument.name, []).append((covered, gaps))
             if is_new:
                 for start, end in gaps:
                     self.sources.add_outside(covered.text.numbers[start:end])
@@ -97,9 +97,9 @@ class Pieces:
 
     def trace(self, call: Call, result: Explanation) -> None:
         """Explain what a call without any known source was given, if its words or letters were only moved."""
-        for name, stretches in result.unknown.items():
+        for name in result.unknown:
             argument = Argument(call, name, result)
-            for stretch in stretches:
+            for stretch in result.stretches(name):
                 found = self._scattered.find(stretch)
                 if found is None:
                     continue

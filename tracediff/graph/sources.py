@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ SHINGLE = 4
 """Words that a partial match needs at least; shorter values count only in delimited places."""
 POSTINGS = 6
 """Places remembered for a shingle that several texts share: the first ones and the latest."""
-BOUNDARY = -1
+_OFFSET_BITS = 32
 
 
 class Holder(NamedTuple):
@@ -36,8 +35,8 @@ class Source:
     text: str
     holders: list[Holder] = field(default_factory=list)
     numbers: list[int] | None = None
-    start: int = -1
-    """Where its words stand in the index's stream."""
+    rank: int = 0
+    """Which of the indexed sources it is, from 1; 0 if it is not indexed."""
     literals: tuple[str, ...] | None = None
     """On the output of a prompt with variables: the template's own text; the rest flows through it."""
     _spans: Spans | None = None
@@ -102,10 +101,9 @@ class Sources:
         self._inner_lines: set[str] = set()
         """Lines of outputs of several lines: what holds one may hold its neighbours too."""
         self._index: dict[int, int] = {}
+        """Hash of four words -> the first place where they stand: a source's rank and an offset in one number."""
         self._more: dict[int, list[int]] = {}
-        self.stream: list[int] = [BOUNDARY]
-        self._starts: list[int] = []
-        self._indexed: list[Source] = []
+        self._indexed: list[Source] = [Source("")]
 
     def numbers(self, source: Source) -> list[int]:
         """Return the word numbers of a source, made on first use."""
@@ -122,7 +120,7 @@ class Sources:
         elif literals is None:
             source.literals = None
         source.holders.append(holder)
-        if source.start >= 0:
+        if source.rank:
             return
         if "\n" in key:
             self._inner_lines.update(line.strip() for line in key.split("\n"))
@@ -131,8 +129,7 @@ class Sources:
         if literals is None and len(key) > 3 and len(numbers) > 1:
             self._unsplit.append((source, holder))
         if len(numbers) >= SHINGLE:
-            self._put(source, numbers)
-            self._index_all(source.start, numbers)
+            self._index_all(self._put(source), numbers)
         elif numbers:
             self._firsts.add(numbers[0])
             piece = Piece(holder, is_whole=True, is_new=max(numbers) >= known)
@@ -145,24 +142,22 @@ class Sources:
         """
         if len(numbers) < SHINGLE:
             return
-        start = self._put(Source("", numbers=numbers), numbers)
+        start = self._put(Source("", numbers=numbers))
         anchors = zip(numbers[::SHINGLE], numbers[1::SHINGLE], numbers[2::SHINGLE], numbers[3::SHINGLE], strict=False)
         deque(map(self._index.setdefault, map(hash, anchors), count(start, SHINGLE)), maxlen=0)
 
     def line(self, text: str) -> Source | None:
         """Return the output that is exactly this line, if no other output holds it among further lines."""
         source = self.whole.get(text)
-        if source is None or source.start < 0 or not source.holders or text in self._inner_lines:
+        if source is None or not source.rank or not source.holders or text in self._inner_lines:
             return None
         return source
 
-    def _put(self, source: Source, numbers: list[int]) -> int:
-        start = source.start = len(self.stream)
-        self.stream += numbers
-        self.stream.append(BOUNDARY)
-        self._starts.append(start)
+    def _put(self, source: Source) -> int:
+        """Return the place of the first word of a source, now indexed."""
+        source.rank = len(self._indexed)
         self._indexed.append(source)
-        return start
+        return source.rank << _OFFSET_BITS
 
     def _index_all(self, start: int, numbers: list[int]) -> None:
         self.words.count(numbers)
@@ -178,20 +173,21 @@ class Sources:
                     others.append(place)
 
     def seeds(self, numbers: list[int]) -> list[int | None]:
-        """Return for each position a place in the stream where its next four words may stand, never 0."""
+        """Return for each position a place where its next four words may stand, never 0."""
         return list(map(self._index.get, _shingles(numbers)))
 
     def more(self, numbers: list[int]) -> list[int]:
         """Return the further places of four words."""
         return self._more.get(hash(tuple(numbers)), [])
 
-    def at(self, place: int) -> Source:
-        """Return the source that a place of the stream belongs to."""
-        return self._indexed[bisect_right(self._starts, place) - 1]
+    def at(self, place: int) -> tuple[Source, int]:
+        """Return the source that a place belongs to, and which of its words stands there."""
+        rank = place >> _OFFSET_BITS
+        return self._indexed[rank], place - (rank << _OFFSET_BITS)
 
-    def listed(self, start: int) -> list[Source]:
+    def listed(self, rank: int) -> list[Source]:
         """Return the indexed sources from a rank on, in order of time."""
-        return self._indexed[start:]
+        return self._indexed[rank:]
 
     def parts(self, key: tuple[int, ...]) -> list[Piece]:
         """Return the outputs in which a short value stands delimited, in order of time."""

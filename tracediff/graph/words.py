@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, chain, compress, count
-from operator import add, sub
+from operator import add, itemgetter, sub
 from typing import NamedTuple
 
 # Word characters in lower case, all else a space: three times as fast as a regular expression.
@@ -45,11 +45,16 @@ class Vocabulary:
     def numbers(self, text: str) -> list[int]:
         """Return the numbers of the words of an (unescaped) text, in order."""
         if text.isascii():
-            return list(map(self._numbers.__getitem__, text.translate(_ASCII).split()))
+            return self._numbered(text.translate(_ASCII).split())
         folded = text.casefold()
         if len(folded) == len(text):  # letter by letter: the words stay where they are
-            return list(map(self._numbers.__getitem__, _WIDE_WORD.findall(folded)))
-        return list(map(self._numbers.__getitem__, map(str.casefold, _WIDE_WORD.findall(text))))
+            return self._numbered(_WIDE_WORD.findall(folded))
+        return self._numbered(list(map(str.casefold, _WIDE_WORD.findall(text))))
+
+    def _numbered(self, words: list[str]) -> list[int]:
+        if len(words) > 1:
+            return list(itemgetter(*words)(self._numbers))  # a fifth faster than a map
+        return [self._numbers[word] for word in words]
 
     @property
     def size(self) -> int:
