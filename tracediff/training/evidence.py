@@ -26,7 +26,7 @@ from tracediff.training.metrics import Metric, measure
 from tracediff.training.samples import Sample, ground_truth
 
 NodeMetrics: TypeAlias = Mapping[str, Metric]
-"""Site -> ``metric(output of one call, sample)``; a site is named in full or by what it ends in, see ``graph.names``."""
+"""Site -> ``metric(output of one call, sample)``; a site is named in full or by what it ends in (``graph.names``)."""
 
 
 @dataclass(frozen=True, slots=True)
