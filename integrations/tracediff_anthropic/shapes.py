@@ -46,8 +46,7 @@ def message_reply(answer: object) -> Reply:
         content=one_or_all(texts), thinking=one_or_all(thoughts), tool_calls=called, parsed=one_or_all(parsed)
     )
     reasons = [reason for reason in (read(answer, "stop_reason"),) if reason]
-    attributes = answered(answer, reasons, _usage(read(answer, "usage")))
-    return Reply(output or None, attributes, bool(reasons))
+    return Reply(output or None, lambda: answered(answer, reasons, _usage(read(answer, "usage"))), bool(reasons))
 
 
 @dataclass(slots=True)
@@ -131,7 +130,7 @@ class MessageFold:
 def count_reply(answer: object) -> Reply:
     """Read a token count: it is the answer, not what the call used."""
     count = read(answer, "input_tokens")
-    return Reply(None if count is None else {"input_tokens": count}, {}, count is not None)
+    return Reply(None if count is None else {"input_tokens": count}, dict, count is not None)
 
 
 _INPUTS = ("system", "messages", "tools")

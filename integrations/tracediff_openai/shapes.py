@@ -42,6 +42,8 @@ def _answer(source: object, finish_reasons: list[str], usage: object) -> dict[st
 def _chat_message(message: object) -> dict[str, Any]:
     """Return an assistant message without its role and empty fields; parsed objects are the program's own."""
     fields = fields_of(message)
+    if not (fields.get("tool_calls") or fields.get("function_call") or fields.get("refusal") or "parsed" in fields):
+        return {"content": content} if (content := fields.get("content")) else {}  # what most are
     called = [
         filled(id=read(call, "id"), name=read(body, "name"), arguments=first(body, "arguments", "input"))
         for call in fields.get("tool_calls") or ()
@@ -59,8 +61,8 @@ def _choices_reply(answer: object, output_of: Callable[[Mapping[str, Any]], dict
     choices = [fields_of(choice) for choice in fields.get("choices") or ()]
     reasons = [reason for choice in choices if (reason := choice.get("finish_reason"))]
     whole = bool(choices) and len(reasons) == len(choices)
-    attributes = _answer(answer, reasons, fields.get("usage"))
-    return Reply(one_or_all([output_of(choice) for choice in choices]), attributes, whole)
+    output = one_or_all([output_of(choice) for choice in choices])
+    return Reply(output, lambda: _answer(answer, reasons, fields.get("usage")), whole)
 
 
 def chat_reply(answer: object) -> Reply:
@@ -141,8 +143,8 @@ class ChatFold:
         choices = [self._choices[index] for index in sorted(self._choices)]
         reasons = [choice.finish_reason for choice in choices if choice.finish_reason]
         whole = bool(choices) and len(reasons) == len(choices)
-        attributes = _answer(self._head, reasons, self._usage)
-        return Reply(one_or_all([choice.message() for choice in choices]), attributes, whole)
+        output = one_or_all([choice.message() for choice in choices])
+        return Reply(output, lambda: _answer(self._head, reasons, self._usage), whole)
 
 
 # Responses
@@ -166,7 +168,7 @@ def responses_reply(answer: object) -> Reply:
         content=one_or_all(texts), refusal=one_or_all(refusals), tool_calls=called, parsed=one_or_all(parsed)
     )
     reasons = _response_reasons(answer, bool(called))
-    return Reply(output or None, _answer(answer, reasons, read(answer, "usage")), bool(reasons))
+    return Reply(output or None, lambda: _answer(answer, reasons, read(answer, "usage")), bool(reasons))
 
 
 def _response_reasons(answer: object, is_calling: bool) -> list[str]:
@@ -213,7 +215,7 @@ class ResponsesFold:
             return responses_reply(self._response)
         texts = ["".join(parts) for _, parts in sorted(self._texts.items())]
         output = {"content": one_or_all(texts)} if texts else None
-        return Reply(output, _answer(self._response, [], None), is_whole=False)
+        return Reply(output, lambda: _answer(self._response, [], None), is_whole=False)
 
 
 # Embeddings
@@ -225,7 +227,7 @@ def embeddings_reply(answer: object) -> Reply:
     named = [Placeholder(f"vector of {len(vector)}" if vector else "vector", "vector") for vector in vectors]
     held = tuple((f"vectors[{index}]", vector) for index, vector in enumerate(vectors) if isinstance(vector, list))
     output = {"vectors": named} if vectors else None
-    return Reply(output, _answer(answer, [], read(answer, "usage")), bool(vectors), held)
+    return Reply(output, lambda: _answer(answer, [], read(answer, "usage")), bool(vectors), held)
 
 
 _SHAPES = {

@@ -57,6 +57,7 @@ EDGES = {
     "Call.end",
     "Call.record",
     "Call._attributes",
+    "Call._settle",
     "_teed",
 }
 

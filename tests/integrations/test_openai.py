@@ -521,7 +521,7 @@ def test_a_fault_of_ours_is_counted_and_not_felt(server, client, monkeypatch, sh
             ended = len(run.records)
     finally:
         uninstrument()
-    assert ended == (0 if step.endswith(("settings_of", "calling_site")) else 1)
+    assert ended == (0 if step.endswith("calling_site") else 1)
     assert sum(faults.counts().values()) > before
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import time_ns
 from typing import Any
@@ -29,11 +29,12 @@ from tracediff.capture.context import (
     with_scope,
 )
 from tracediff.capture.faults import faults
+from tracediff.capture.live import Strays, live, open_recordings
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.shapes import REDACTED, is_secret, is_shared
 from tracediff.capture.snapshot import CAPS, Table, Walk, enter
 from tracediff.capture.values import Value
-from tracediff.parameters import Parameter
+from tracediff.parameters import Candidate, Parameter
 
 _ID_STEP = 0x9E3779B97F4A7C15  # odd, so that consecutive ids never meet within 2**64 calls
 _ID_MASK = (1 << 64) - 1
@@ -111,8 +112,18 @@ class Recording:
         self.output: Value = None
         self.output_refs: tuple[Ref, ...] = ()
         self.has_output = False
+        self.candidate: Candidate | None = None
+        """The texts in use where it was attached."""
+        self.home: int | None = None
+        """The thread that it was attached in."""
+        self.strays = Strays()
         self._run: _Run = _Run() if outer is None else outer._run
         self._ended: list[Call] = []
+
+    @property
+    def outermost(self) -> Recording:
+        """The recording of the whole run."""
+        return self if self.outer is None else self.outer.outermost
 
     @property
     def run_id(self) -> str:
@@ -130,7 +141,8 @@ class Recording:
         scope = current_scope()
         outer_id = scope.parent_id if scope is not None and self.outer is not None else None
         candidate = scope.candidate if scope is not None else None
-        _live.open[id(self)] = self
+        self.candidate, self.home = candidate, threading.get_ident()
+        live.open[id(self)] = self
         with scoped(Scope(candidate, self, outer_id, self.is_trial)):
             if self.outer is not None or self._run.span is None:
                 yield
@@ -156,7 +168,8 @@ class Recording:
             for call in reversed(list(self._run.open_calls.values())):
                 call.end(call.emitted, attributes={keys.UNFINISHED: True})
         self.is_open = False
-        _live.open.pop(id(self), None)
+        live.open.pop(id(self), None)
+        self.strays.settle()
 
     def _add(self, call: Call) -> None:
         recording: Recording | None = self
@@ -164,51 +177,6 @@ class Recording:
             if recording.is_open:
                 recording._ended.append(call)
             recording = recording.outer
-
-
-class _Live:
-    """The open recordings of this process: for lost contexts, and to part from them after a fork."""
-
-    def __init__(self) -> None:
-        self.open: dict[int, Recording] = {}
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._leave)
-
-    def trials(self) -> list[Recording]:
-        """Return the open recordings that judge a candidate."""
-        return [recording for recording in list(self.open.values()) if recording.is_trial and recording.is_open]
-
-    def _leave(self) -> None:
-        """In a forked child: the recordings are the parent's. The child's calls are not written into its copies."""
-        for recording in list(self.open.values()):
-            recording.is_open = False
-        self.open.clear()
-
-
-_live = _Live()
-open_recordings: Mapping[int, Recording] = _live.open
-"""The open recordings of this process: while empty, and with no provider, a traced call is a plain call."""
-
-
-def note_lost_context(site: str) -> None:
-    """Mark every open trial when ``site`` (a prompt read, a client call) runs outside of every run.
-
-    A baseline prompt must never be scored as the candidate's. Code in a scope of its own is not lost; code in the
-    scope of a run that is over (a thread of a pool that outlived it) is.
-    """
-    if not _live.open:
-        return
-    scope = current_scope()
-    if scope is not None and (scope.is_suppressed or scope.recording is None or scope.recording.is_open):
-        return
-    for trial in _live.trials():
-        trial.lost.append(site)
-
-
-def has_lost_context() -> bool:
-    """True when the running code has no scope, or that of a run that is over."""
-    scope = current_scope()
-    return scope is None or (scope.recording is not None and not scope.recording.is_open)
 
 
 def is_idle() -> bool:
@@ -234,6 +202,8 @@ class Call:
     """The exported span, where there is one; its id is the record's id."""
     outlet: Any = None
     """Where the span goes, which counts it."""
+    late: Callable[[], Mapping[str, Any]] | None = None
+    """Reads the attributes that nobody needs while the program runs: asked once, when there is a span or a record."""
     is_over = False
     owns_recording = False
     emitted: list[object] | None = None
@@ -335,6 +305,8 @@ class Call:
         self.end_ns = time_ns()
         self.ended = run.next()
         self.recording._add(self)
+        if self.late is not None and (self.span is not None or metering.is_on()):
+            self._settle()
         if self.attributes and metering.is_on():
             metering.measure(self)
         if self.owns_recording:
@@ -366,7 +338,17 @@ class Call:
             )
         return self._record
 
+    def _settle(self) -> None:
+        """Read the late attributes."""
+        if (late := self.late) is not None:
+            self.late = None
+            try:
+                self.attributes = {**late(), **(self.attributes or {})}
+            except Exception as fault:  # never felt by the program
+                faults.note("reading a call's attributes", fault)
+
     def _attributes(self) -> dict[str, Value]:
+        self._settle()
         return {key: Walk().take(value) for key, value in (self.attributes or {}).items()}
 
 

@@ -22,7 +22,7 @@ def attach_client(call: Call) -> Any:
     (anthropic does) would add a header to the request that the program alone does not send.
     """
     if not spans.is_private():
-        return call.attach()
+        return None if call.span is None else call.attach()  # nothing but spans has a place below a client's call
     scope = current_scope()
     candidate = None if scope is None else scope.candidate
     context = with_scope(current_context(), Scope(candidate, call.recording, call.id, call.recording.is_trial))

@@ -8,15 +8,13 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import wrapt
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from tracediff import attributes as keys
-from tracediff.capture import recorder
+from tracediff.capture import live, metering, recorder, spans
 from tracediff.capture.callsite import calling_site
-from tracediff.capture.context import current_scope, detach
+from tracediff.capture.context import SCOPE_KEY, current_context, detach
 from tracediff.capture.faults import faults
 from tracediff.capture.stainless.calls import attach_client, attach_nothing, take, taken_plainly
 from tracediff.capture.stainless.media import without_media
@@ -63,8 +61,6 @@ class _Patch:
     def __init__(self, library: Library) -> None:
         self.is_on = True
         self.library = library
-        self._known: WeakKeyDictionary[Any, tuple[Any, dict[str, Any]]] = WeakKeyDictionary()
-        """Client -> its base URL and the attributes that follow from both, which are slow to find."""
         self._patched: list[tuple[type[Any], Any, Any]] = []
         """(class, what was there, what stands there now)."""
 
@@ -80,18 +76,6 @@ class _Patch:
             replaced.__signature__ = inspect.signature(original)  # for those who do not follow __wrapped__
             self._patched.append((owner, original, replaced))
             owner.request = replaced
-
-    def described(self, client: Any) -> Mapping[str, Any]:
-        """Return the attributes of a client: provider, host and port."""
-        url = client.base_url
-        known = self._known.get(client)
-        if known is None or known[0] is not url:
-            known = self._known[client] = url, {
-                keys.PROVIDER_NAME: self.library.provider_of(type(client)),
-                keys.SERVER_ADDRESS: url.host,
-                keys.SERVER_PORT: url.port or 443,
-            }
-        return known[1]
 
     def undo(self) -> None:
         """Restore the classes. A patch that another tool put on top of ours stays."""
@@ -142,8 +126,9 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
     try:
         if recorder.is_idle():
             return None
-        scope = current_scope()
-        if (scope is not None and scope.is_suppressed) or not is_instrumentation_enabled():
+        context = current_context()
+        scope: Any = context.get(SCOPE_KEY)
+        if (scope is not None and scope.is_suppressed) or spans.is_suppressed(context):
             return None
         options = kwargs["options"] if "options" in kwargs else args[1]
         shape = library.shape_of(options.method, options.url)
@@ -151,12 +136,12 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
             return None
         site = calling_site()
         name = f"{library.name}.{shape.suffix}" if site is None else f"{site}:{shape.suffix}"
-        recorder.note_lost_context(name)
+        if scope is None or scope.recording is None or not scope.recording.is_open:
+            live.note_lost_context(name)
         body = _body(options)
-        described = patch.described(client)
-        attributes = {keys.OPERATION_NAME: shape.operation, **described, **settings_of(shape, body)}
         inputs = {name: body[name] for name in shape.inputs if name in body and is_given(body[name])}
-        call = _begun(name, shape, inputs, attributes)
+        about = functools.partial(_asked, library, type(client), client.base_url, shape, dict(body))
+        call = _begun(name, shape, inputs, about)
         if call is None:
             return None
         request = _Request(call, shape, options, is_event_stream=bool(kwargs.get("stream")))
@@ -171,15 +156,43 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
     return request
 
 
+def _asked(
+    library: Library, client_class: type[Any], url: Any, shape: Shape, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the attributes say of a request."""
+    return {
+        keys.OPERATION_NAME: shape.operation,
+        keys.PROVIDER_NAME: library.provider_of(client_class),
+        keys.SERVER_ADDRESS: url.host,
+        keys.SERVER_PORT: url.port or 443,
+        **settings_of(shape, body),
+    }
+
+
 def _begun(
-    name: str, shape: Shape, inputs: Mapping[str, Any], attributes: Mapping[str, Any]
+    name: str, shape: Shape, inputs: Mapping[str, Any], about: Callable[[], dict[str, Any]]
 ) -> recorder.Call | None:
-    """Return the call that has begun, with its inputs taken."""
+    """Return the call that has begun, with its inputs taken; what it is about is read now only for a span."""
+    is_seen = spans.is_on() or metering.is_on()
     plain = {argument for argument, value in inputs.items() if type(value) is list}
     walked = {argument: value for argument, value in inputs.items() if argument not in plain}
-    call = recorder.begin(name, shape.kind, walked, attributes=attributes)
-    if call is None or not plain:
+    call = recorder.begin(name, shape.kind, walked, attributes=about() if is_seen else None)
+    if call is None:
+        return None
+    if not is_seen:
+        call.late = about
+    if not plain:
         return call
+    try:
+        _take_lists(call, inputs)
+    except Exception:
+        call.end(attributes={keys.UNFINISHED: True})
+        raise
+    return call
+
+
+def _take_lists(call: recorder.Call, inputs: Mapping[str, Any]) -> None:
+    """Take the inputs that are lists, as messages and tools are, and put all in order."""
     kept, call.inputs = call.inputs, {}
     for argument, value in inputs.items():
         if argument in kept:
@@ -190,7 +203,6 @@ def _begun(
             take(call, argument, without_media(value))
         else:
             call.inputs[argument] = messages
-    return call
 
 
 class _PassedBy:
@@ -244,7 +256,11 @@ class _Request:
     def enter(self, inputs: Mapping[str, Any]) -> None:
         """Make this call the parent of what follows, and see what the client draws and parses."""
         options, watch = self._options, self._watch
-        drawn = {name: value for name, value in inputs.items() if isinstance(value, Iterator)}
+        drawn = {
+            name: value
+            for name, value in inputs.items()
+            if type(value) is not list and type(value) is not str and isinstance(value, Iterator)
+        }
         if drawn:  # the client consumes it, not we
             given = options.json_data
             late = {name: watch.drawing(name, value) for name, value in drawn.items() if given.get(name) is value}
@@ -295,17 +311,16 @@ class _Request:
         self.give_up()
 
     def _follow(self, result: Any) -> None:
-        watch = self._watch
-        if hasattr(result, "response") and hasattr(type(result), "__stream__"):
+        watch, kind = self._watch, _kind_of(type(result))  # type: ignore[arg-type]
+        if kind == "answer":
+            watch.answered(result)
+        elif kind == "stream":
             watch.is_page = _is_page(result.response)
             tee_items(result, watch)
             tee_body(result.response, watch)
-            return
-        response = getattr(result, "http_response", None)
-        if response is None:
-            # A bare HTTP response (a custom ``cast_to``) is read through its JSON, anything else is the parsed answer.
-            watch.answered(_plain(result) if hasattr(result, "is_stream_consumed") else result)
-        elif response.is_closed:  # a raw response: what it parses is kept and handed to the program
+        elif kind == "http":  # a ``cast_to`` of the program's own
+            watch.answered(_plain(result))
+        elif (response := result.http_response).is_closed:  # a raw response: what it parses is handed to the program
             watch.answered(_parsed(result, response))
         else:  # the program reads items, lines or bytes
             watch.is_page = _is_page(response)
@@ -313,6 +328,16 @@ class _Request:
             tee_body(response, watch)
             if self._is_event_stream and not inspect.iscoroutinefunction(result.parse):
                 tee_items(result.parse(), watch)  # the stream that the program gets if it asks for it; nothing is read
+
+
+@functools.lru_cache(maxsize=512)
+def _kind_of(result_class: Any) -> str:
+    """Return what a call returned: a ``stream``, a ``raw`` response, a bare ``http`` one, or the parsed ``answer``."""
+    if hasattr(result_class, "__stream__"):
+        return "stream"
+    if hasattr(result_class, "http_request"):
+        return "raw"
+    return "http" if hasattr(result_class, "raise_for_status") else "answer"
 
 
 def _is_page(response: Any) -> bool:

@@ -20,7 +20,8 @@ class Reply:
 
     output: object
     """``{"content": str, "tool_calls": [{"id", "name", "arguments"}], ...}``, a list of such for several choices."""
-    attributes: dict[str, Any]
+    attributes: Callable[[], dict[str, Any]]
+    """Reads what the answer says of itself; called at most once, when somebody wants to know."""
     is_whole: bool
     """The provider said that it had finished (a finish reason stands in every choice)."""
     held: tuple[tuple[str, object], ...] = ()

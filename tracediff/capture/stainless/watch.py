@@ -13,7 +13,7 @@ from tracediff.capture.recorder import Call
 from tracediff.capture.stainless.calls import hold, put_out, take
 from tracediff.capture.stainless.shape import Fold, Reply, Shape
 
-_NOTHING = Reply(None, {}, is_whole=False)
+_NOTHING = Reply(None, dict, is_whole=False)
 
 
 def _unfelt(step: Callable[..., None]) -> Callable[..., None]:
@@ -106,7 +106,7 @@ class Watch:
     def answered(self, answer: object) -> None:
         """End with a whole answer: a parsed object, or the text of a page that is none."""
         if answer is None or isinstance(answer, str | bytes):
-            self._end(Reply(answer or None, {}, is_whole=True), "not_json" if answer and answer.strip() else "empty")
+            self._end(Reply(answer or None, dict, is_whole=True), "not_json" if answer and answer.strip() else "empty")
         else:
             reply = self._shape.reply(answer)
             self._end(reply, "empty" if reply.output is None and not reply.is_whole else None)
@@ -177,7 +177,10 @@ class Watch:
     def _end(self, reply: Reply, fault: str | None, error: BaseException | None = None) -> None:
         if self._call.is_over:
             return
-        attributes = dict(reply.attributes)
+        call = self._call
+        attributes: dict[str, Any] = {}
+        asked, said = call.late, reply.attributes
+        call.late = said if asked is None else lambda: {**asked(), **said()}
         if fault is not None:
             attributes[keys.FAULT] = fault
         if fault == "abandoned":
@@ -185,5 +188,5 @@ class Watch:
         if self._first_ns:
             attributes[keys.RESPONSE_TIME_TO_FIRST_CHUNK] = (self._first_ns - self._start_ns) / 1e9
         for path, held in reply.held:
-            hold(self._call, path, held)
-        self._call.end(put_out(self._call, reply.output), error=error, attributes=attributes)
+            hold(call, path, held)
+        call.end(put_out(call, reply.output), error=error, attributes=attributes)

@@ -34,7 +34,7 @@ def _whole(body: bytes, shape: Shape) -> Reply:
     try:
         answer = json.loads(body)
     except ValueError:
-        return Reply(None, {}, is_whole=False)
+        return Reply(None, dict, is_whole=False)
     return shape.reply(answer)
 
 

@@ -1,0 +1,196 @@
+"""What recording costs a client's call, as process CPU against the bare client, over real loopback HTTP.
+
+The server runs in a process of its own, so that only the client's CPU is measured, and so does each way of running: bare,
+idle (patched, nobody records), recorded, and exported (a span of the SDK for each call, given to an exporter that does
+nothing). Short blocks of them alternate, so that all meet the same machine; the medians of their CPU are compared::
+
+    python -m benchmarks.client_overhead
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import contextvars
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+
+import tracediff as td
+from tracediff.capture.instrument import instrument
+
+LIMITS = {"create": 1.08, "async 32": 1.08, "stream 50": 1.15}
+_WIDTHS = {"idle": 7, "recorded": 9, "exported": 9}
+MESSAGES = [
+    {"role": "system", "content": "You count the animals in a text and answer with one number."},
+    {"role": "user", "content": "In the barn there are four cats and three dogs. " * 8},
+]
+TEXT = "There are seven animals: four cats and three dogs."
+USAGE = {"prompt_tokens": 110, "completion_tokens": 12, "total_tokens": 122}
+HEAD = {"id": "chatcmpl-1", "created": 1, "model": "sim-2026"}
+
+
+def _whole() -> bytes:
+    message = {"role": "assistant", "content": TEXT, "refusal": None}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    return json.dumps({**HEAD, "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
+
+
+def _events(count: int) -> list[bytes]:
+    deltas: list[tuple[dict[str, str], str | None]] = [({"content": f"word{i} "}, None) for i in range(count - 1)]
+    found = [
+        {**HEAD, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+        for delta, reason in [*deltas, ({}, "stop")]
+    ]
+    return [b"data: %s\n\n" % json.dumps(event).encode() for event in found] + [b"data: [DONE]\n\n"]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    whole, events = _whole(), _events(50)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        if body.get("stream"):
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            for event in self.events:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+                self.wfile.flush()
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(self.whole)))
+            self.end_headers()
+            self.wfile.write(self.whole)
+        self.wfile.flush()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def _serve(port: Any) -> None:
+    sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the client's last connections are reset
+    server = _Server(("127.0.0.1", 0), _Handler)
+    port.send(server.server_port)
+    server.serve_forever()
+
+
+class _Discard(SpanExporter):
+    """An exporter that costs nothing: the span itself is what is measured."""
+
+    def export(self, _: object) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+
+def _blocks(address: str) -> dict[str, Callable[[], None]]:
+    import openai
+
+    client = openai.OpenAI(api_key="k", base_url=address, max_retries=0)
+    alike = openai.AsyncOpenAI(api_key="k", base_url=address, max_retries=0)
+    runner = asyncio.Runner()
+
+    def create() -> None:
+        for _ in range(20):
+            client.chat.completions.create(model="sim", messages=MESSAGES)  # type: ignore[arg-type]
+
+    def stream() -> None:
+        for _ in range(4):
+            for _ in client.chat.completions.create(model="sim", messages=MESSAGES, stream=True):  # type: ignore[call-overload]
+                pass
+
+    async def many() -> None:
+        async def one() -> None:
+            await alike.chat.completions.create(model="sim", messages=MESSAGES)  # type: ignore[arg-type]
+
+        await asyncio.gather(*(one() for _ in range(32)))
+
+    def at_once() -> None:
+        runner.run(many(), context=contextvars.copy_context())
+
+    return {"create": create, "async 32": at_once, "stream 50": stream}
+
+
+def _work(kind: str, address: str, orders: Any) -> None:
+    """In a process of its own: run each block that is ordered, and answer with its CPU in microseconds."""
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(_Discard()))
+    blocks = _blocks(address)
+    if kind != "bare":
+        instrument("openai", tracer_provider=provider if kind == "exported" else None)
+    while (name := orders.recv()) is not None:
+        with td.record() if kind == "recorded" else contextlib.nullcontext():
+            start = time.process_time()
+            blocks[name]()
+            spent = time.process_time() - start
+        orders.send(spent * 1e6)
+
+
+def measure(address: str, rounds: int) -> dict[str, dict[str, float]]:
+    """Return case -> how it was run -> median CPU in microseconds of a block of calls."""
+    spawn = multiprocessing.get_context("spawn")
+    workers: dict[str, Any] = {}
+    for kind in ("bare", "idle", "recorded", "exported"):
+        workers[kind], theirs = spawn.Pipe()
+        spawn.Process(target=_work, args=(kind, address, theirs), daemon=True).start()
+
+    def taken(name: str, kind: str) -> float:
+        workers[kind].send(name)
+        return float(workers[kind].recv())
+
+    found: dict[str, dict[str, float]] = {}
+    for name in LIMITS:
+        for kind in [*workers] * 5:
+            taken(name, kind)
+        spent: dict[str, list[float]] = {kind: [] for kind in workers}
+        for round_ in range(rounds):
+            for kind in sorted(workers, reverse=round_ % 2 == 1):
+                spent[kind].append(taken(name, kind))
+        found[name] = {kind: statistics.median(values) for kind, values in spent.items()}
+    for worker in workers.values():
+        worker.send(None)
+    return found
+
+
+def main() -> None:
+    """Print the ratios; exit with 1 where one is over its limit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=60)
+    given = parser.parse_args()
+    receiving, sending = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    server = multiprocessing.get_context("spawn").Process(target=_serve, args=(sending,), daemon=True)
+    server.start()
+    try:
+        found = measure(f"http://127.0.0.1:{receiving.recv()}/v1", given.rounds)
+    finally:
+        server.terminate()
+        server.join()
+    print(f"{'case':10} {'bare, ms a block':>17} {'idle':>7} {'recorded':>9} {'exported':>9} {'limit':>6}")
+    for name, of in found.items():
+        ratios = " ".join(f"{of[kind] / of['bare']:{width}.3f}" for kind, width in _WIDTHS.items())
+        print(f"{name:10} {of['bare'] / 1000:17.2f} {ratios} {LIMITS[name]:6.2f}")
+    if any(of["recorded"] / of["bare"] > LIMITS[name] for name, of in found.items()):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
