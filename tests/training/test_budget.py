@@ -65,3 +65,12 @@ def test_what_is_kept_back_can_not_be_spent():
 def test_a_limit_is_checked_however_the_budget_is_made():
     with pytest.raises(UsageError, match="'seconds' must be a number from 0, not nan"):
         Budget(seconds=float("nan"))
+
+
+def test_what_an_engine_is_asked_for_is_among_the_purposes():
+    from typing import get_args
+
+    from tracediff.engine import Purpose
+    from tracediff.training.budget import PURPOSES
+
+    assert PURPOSES == ("forward", "validation", *get_args(Purpose))
