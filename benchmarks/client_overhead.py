@@ -1,8 +1,8 @@
 """What recording costs a client's call, as process CPU against the bare client, over real loopback HTTP.
 
-The server runs in a process of its own, so that only the client's CPU is measured, and so does each way of running: bare,
-idle (patched, nobody records), recorded, and exported (a span of the SDK for each call, given to an exporter that does
-nothing). Short blocks of them alternate, so that all meet the same machine; the medians of their CPU are compared::
+The server runs in a process of its own, so that only the client's CPU is measured, and so does each way of running:
+bare, idle (patched, nobody records), recorded, and exported (a span of the SDK for each call, given to an exporter that
+does nothing). Short blocks of them alternate, so that all meet the same machine; medians of their CPU are compared::
 
     python -m benchmarks.client_overhead
 """
@@ -105,22 +105,22 @@ class _Discard(SpanExporter):
 def _blocks(address: str) -> dict[str, Callable[[], None]]:
     import openai
 
-    client = openai.OpenAI(api_key="k", base_url=address, max_retries=0)
-    alike = openai.AsyncOpenAI(api_key="k", base_url=address, max_retries=0)
+    client: Any = openai.OpenAI(api_key="k", base_url=address, max_retries=0)
+    alike: Any = openai.AsyncOpenAI(api_key="k", base_url=address, max_retries=0)
     runner = asyncio.Runner()
 
     def create() -> None:
         for _ in range(20):
-            client.chat.completions.create(model="sim", messages=MESSAGES)  # type: ignore[arg-type]
+            client.chat.completions.create(model="sim", messages=MESSAGES)
 
     def stream() -> None:
         for _ in range(4):
-            for _ in client.chat.completions.create(model="sim", messages=MESSAGES, stream=True):  # type: ignore[call-overload]
+            for _ in client.chat.completions.create(model="sim", messages=MESSAGES, stream=True):
                 pass
 
     async def many() -> None:
         async def one() -> None:
-            await alike.chat.completions.create(model="sim", messages=MESSAGES)  # type: ignore[arg-type]
+            await alike.chat.completions.create(model="sim", messages=MESSAGES)
 
         await asyncio.gather(*(one() for _ in range(32)))
 
