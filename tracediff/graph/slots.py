@@ -78,24 +78,25 @@ class Constants:
 def slots(sources: Sources, words: Text, gaps: list[tuple[int, int]]) -> list[Slot]:
     """Return the known short values among the words of a text that nothing has explained yet, in text order."""
     numbers = words.numbers
-    firsts = _firsts(sources, numbers, gaps)
-    if not firsts:
+    sizes = sources.starters()
+    if sizes.keys().isdisjoint(numbers):
         return []
     found: list[Slot] = []
     limit, done = len(numbers), 0
     text, places, free = words.plain, words.spans(), [False] * limit
     for start, end in gaps:
         free[start:end] = [True] * (end - start)
-    for position in firsts:
-        if position < done:
+    for position in [i for start, end in gaps for i in range(start, end) if numbers[i] in sizes]:
+        opens = position >= done and _opens(text, places, free, position)
+        if position < done or not (opens or numbers[position] in sources.names):
             continue
-        for size in range(min(SHINGLE - 1, limit - position), 0, -1):
+        for size in range(min(sizes[numbers[position]], limit - position), 0, -1):
             key = tuple(numbers[position : position + size])
             end = position + size
             whole = sources.pieces.get(key)
             if (whole is None and not sources.parts(key)) or not all(free[position:end]):
                 continue
-            is_delimited = _is_delimited(text, places, free, position, end)
+            is_delimited = opens and _closes(text, places, free, position, end)
             low, high = places.starts[position], places.ends[end - 1]
             value = text[low:high]
             if is_delimited or (whole is not None and whole[-1].is_new and _is_name(value)):
@@ -108,24 +109,21 @@ def slots(sources: Sources, words: Text, gaps: list[tuple[int, int]]) -> list[Sl
     return found
 
 
-def _firsts(sources: Sources, numbers: list[int], gaps: list[tuple[int, int]]) -> list[int]:
-    """Return the words in the gaps between explained stretches with which a known short value begins."""
-    known = sources.starters()
-    if known.isdisjoint(numbers):
-        return []
-    return [i for start, end in gaps for i in range(start, end) if numbers[i] in known]
+def _opens(text: str, places: Spans, free: list[bool], start: int) -> bool:
+    """Return whether a word stands after a line edge, punctuation or explained text."""
+    if not start or not free[start - 1]:
+        return True
+    before = text[places.ends[start - 1] : places.starts[start]]
+    return before != " " and (not before.isspace() or "\n" in before)
 
 
-def _is_delimited(text: str, places: Spans, free: list[bool], start: int, end: int) -> bool:
-    """Return whether the words stand between line edges, punctuation or explained text, and are no mark or key."""
+def _closes(text: str, places: Spans, free: list[bool], start: int, end: int) -> bool:
+    """Return whether the words stand before a line edge, punctuation or explained text, and are no mark."""
     low, high = places.starts[start], places.ends[end - 1]
-    before = text[places.ends[start - 1] if start else 0 : low]
     after = text[high : places.starts[end] if end < len(free) else len(text)]
     if text[low:high].isdigit() and _MARK.search(text[max(0, low - 20) : low]) and _AFTER_MARK.match(after):
         return False
-    opens = start == 0 or not before.isspace() or "\n" in before or not free[start - 1]
-    closes = end == len(free) or not after.isspace() or "\n" in after or not free[end]
-    return opens and closes
+    return end == len(free) or not after.isspace() or "\n" in after or not free[end]
 
 
 def _is_key(text: str, end: int) -> bool:

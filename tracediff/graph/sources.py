@@ -97,7 +97,9 @@ class Sources:
         """Words of a short value -> where it stands, in order of time."""
         self._parts: dict[tuple[int, ...], list[Piece]] = {}
         self._unsplit: list[tuple[Source, Holder]] = []
-        self._firsts: set[int] = set()
+        self._firsts: dict[int, int] = {}
+        self.names: set[int] = set()
+        """First words of outputs that are short values as a whole."""
         self._inner_lines: set[str] = set()
         """Lines of outputs of several lines: what holds one may hold its neighbours too."""
         self._index: dict[int, int] = {}
@@ -131,7 +133,8 @@ class Sources:
         if len(numbers) >= SHINGLE:
             self._index_all(self._put(source), numbers)
         elif numbers:
-            self._firsts.add(numbers[0])
+            self._starts(numbers[0], len(numbers))
+            self.names.add(numbers[0])
             piece = Piece(holder, is_whole=True, is_new=max(numbers) >= known)
             self.pieces.setdefault(tuple(numbers), []).append(piece)
 
@@ -189,12 +192,15 @@ class Sources:
         """Return the indexed sources from a rank on, in order of time."""
         return self._indexed[rank:]
 
+    def _starts(self, word: int, length: int) -> None:
+        self._firsts[word] = max(length, self._firsts.get(word, 0))
+
     def parts(self, key: tuple[int, ...]) -> list[Piece]:
         """Return the outputs in which a short value stands delimited, in order of time."""
         return self._parts.get(key, [])
 
-    def starters(self) -> set[int]:
-        """Return the first words of all short values."""
+    def starters(self) -> dict[int, int]:
+        """Return the first words of all short values, each with the length of the longest."""
         for source, holder in self._unsplit:
             if not (_MARK.search(source.text) or _EARLY_COMMA.match(source.text)):
                 continue
@@ -203,7 +209,7 @@ class Sources:
                 words = tuple(self.words.numbers(match["value"]))
                 if 0 < len(words) < SHINGLE and words not in seen:
                     seen.add(words)
-                    self._firsts.add(words[0])
+                    self._starts(words[0], len(words))
                     self._parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
         self._unsplit.clear()
         return self._firsts

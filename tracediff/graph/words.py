@@ -40,7 +40,7 @@ class Vocabulary:
         self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
         self._counts: Counter[int] = Counter()
         self._pending: list[list[int]] = []
-        self._total = 0
+        self._total = self._done = 0
 
     def numbers(self, text: str) -> list[int]:
         """Return the numbers of the words of an (unescaped) text, in order."""
@@ -71,10 +71,12 @@ class Vocabulary:
         """Words counted so far."""
         return self._total
 
-    def _counted(self) -> Counter[int]:
-        if self._pending:
+    def _counted(self, missing: int = 0) -> Counter[int]:
+        """Return the counts; so many words may be missing in them: many at once are counted faster."""
+        if self._total - self._done > missing:
             self._counts.update(chain.from_iterable(self._pending))
             self._pending.clear()
+            self._done = self._total
         return self._counts
 
     def rare(self, numbers: Iterable[int], limit: int) -> list[int]:
@@ -84,7 +86,7 @@ class Vocabulary:
 
     def bits(self, numbers: list[int]) -> float:
         """Return how surprising this sequence is: the sum of -log2 of each word's share of all sources."""
-        counts = self._counted()
+        counts = self._counted(self._total >> 6)
         limit = math.log2(self._total + 1)
         return sum(limit - math.log2(counts[number] or 1) for number in numbers)
 
