@@ -2,12 +2,16 @@
 
 import importlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint
+from threading import Thread
 
 import pytest
 
+from tracediff.capture.context import carry_into_threads
 from tracediff.capture.instrument import instrument, uninstrument
 from tracediff.errors import MissingIntegration, UsageError
+from tracediff.graph.runs import record
 
 instrumenting = importlib.import_module("tracediff.capture.instrument")  # the package exports the function of that name
 CALLS = []
@@ -76,3 +80,15 @@ def test_our_own_are_known_in_a_source_tree_without_metadata(monkeypatch):
     monkeypatch.setattr(instrumenting, "entry_points", lambda group: [])
     assert instrument("openai") == ("openai",)
     uninstrument()
+
+
+def test_without_names_threads_and_pools_are_as_before():
+    carry_into_threads()
+    assert all(hasattr(patched, "__wrapped__") for patched in (Thread.start, Thread.run, ThreadPoolExecutor.submit))
+    with record():
+        uninstrument()
+        assert hasattr(Thread.start, "__wrapped__")  # this run still needs it
+    uninstrument()
+    assert not any(hasattr(patched, "__wrapped__") for patched in (Thread.start, Thread.run, ThreadPoolExecutor.submit))
+    with record():
+        assert hasattr(Thread.start, "__wrapped__")

@@ -3,15 +3,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tracediff.capture import activate, begin, current_text, functional_node, suppressed, trainable_prompt, using
-from tracediff.capture.context import current_scope
+from tracediff.capture.context import Scope, carry_into_threads, current_scope, scoped
 from tracediff.capture.faults import faults
-from tracediff.capture.recorder import open_recordings
+from tracediff.capture.live import open_recordings
+from tracediff.capture.recorder import Recording
 from tracediff.errors import DataError, MetricError, UsageError
 from tracediff.graph.runs import Run, atrace, entry, record, score, trace
 
@@ -193,6 +195,88 @@ def test_a_thread_that_outlived_its_run_is_lost_for_the_next():
     requests.put(None)
     thread.join()
     assert trial.lost == ["test.runs.prompt"]
+
+
+class Worker:
+    """A raw thread that runs what it finds in its queue."""
+
+    def __init__(self):
+        self.jobs = queue.Queue()
+        threading.Thread(target=self.work, daemon=True).start()
+
+    def work(self):
+        while (job := self.jobs.get()) is not None:
+            job()
+
+    def do(self, function):
+        done = threading.Event()
+        self.jobs.put(lambda: (function(), done.set()))
+        assert done.wait(5)
+
+
+def trial(text):
+    """An open trial of a candidate, and what runs code in it."""
+    fresh = Recording(is_trial=True)
+
+    def inside(function):
+        with scoped(Scope(candidate={"test.runs.prompt": text})), fresh.attached():
+            return function()
+
+    inside(lambda: None)
+    return fresh, inside
+
+
+def test_a_thread_with_a_candidate_of_its_own_is_lost_too():
+    with using({"other": "x"}):
+        worker = Worker()
+    try:
+        with record(is_trial=True) as run:
+            worker.do(PROMPT)
+        assert run.lost == ["test.runs.prompt"]
+        with record(is_trial=True) as run:
+            worker.do(lambda: PROMPT.text)
+        assert run.lost == ["test.runs.prompt"]
+    finally:
+        worker.jobs.put(None)
+
+
+@pytest.mark.parametrize(("is_same", "lost"), [(False, ["test.runs.prompt"]), (True, [])])
+def test_a_worker_that_one_trial_started_and_that_serves_another_is_noticed_when_the_first_ends(is_same, lost):
+    carry_into_threads()
+    first, in_first = trial("A")
+    second, in_second = trial("A" if is_same else "B")
+    with ThreadPoolExecutor(1) as pool:
+        worker = in_first(Worker)
+        in_first(lambda: pool.submit(PROMPT).result())
+        in_second(lambda: worker.do(PROMPT))
+        in_second(lambda: pool.submit(PROMPT).result())
+        assert second.lost == []
+        first.close()
+        assert (first.lost, second.lost) == ([], lost)
+        second.close()
+        worker.jobs.put(None)
+
+
+def test_what_carries_contexts_itself_marks_nothing():
+    first, in_first = trial("A")
+    second, _ = trial("B")
+    try:
+        carry_into_threads()
+        with ThreadPoolExecutor(1) as pool:
+            in_first(lambda: pool.submit(PROMPT).result())
+            in_first(lambda: asyncio.run(asyncio.to_thread(PROMPT)))
+            joined = in_first(lambda: started(PROMPT))
+            joined.join()
+            first.close()
+        assert second.lost == []
+    finally:
+        second.close()
+
+
+def started(work):
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
 
 
 def test_a_fault_of_ours_is_counted_and_not_felt(monkeypatch):

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from tracediff.capture import begin, note_lost_context
 from tracediff.capture.context import current_text
-from tracediff.capture.recorder import begin, note_lost_context
 from tracediff.engine import EngineReply
 from tracediff.parameters import Parameter
 

@@ -3,8 +3,9 @@
 from tracediff.capture.context import activate, carry_into_threads, current_scope, current_text, suppressed, using
 from tracediff.capture.decorators import functional_node, site_rule, trainable_prompt
 from tracediff.capture.instrument import instrument, uninstrument
+from tracediff.capture.live import note_lost_context
 from tracediff.capture.prompts import Prompt, declared_parameters
-from tracediff.capture.recorder import Call, Recording, begin, note_lost_context
+from tracediff.capture.recorder import Call, Recording, begin
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.snapshot import snapshot
 from tracediff.capture.spans import export_report, flush_export

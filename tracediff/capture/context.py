@@ -49,6 +49,7 @@ class _Activated:
     def __init__(self) -> None:
         self.candidate: Candidate = MappingProxyType({})
         self.lock = threading.Lock()
+        self.is_carrying = False
 
 
 _process = _Activated()
@@ -162,3 +163,14 @@ def carry_into_threads() -> None:
         instrumentor = ThreadingInstrumentor()
         if not instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.instrument()
+            _process.is_carrying = True
+
+
+def stop_carrying() -> None:
+    """Leave threads and pools as they were, if it was ``carry_into_threads`` that changed them."""
+    with _process.lock:
+        if _process.is_carrying:
+            from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
+            _process.is_carrying = False
+            ThreadingInstrumentor().uninstrument()

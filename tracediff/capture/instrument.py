@@ -10,6 +10,8 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from tracediff.capture import metering, redaction, spans
+from tracediff.capture.context import stop_carrying
+from tracediff.capture.live import open_recordings
 from tracediff.errors import MissingIntegration, UsageError
 
 GROUP = "tracediff.integrations"
@@ -74,7 +76,8 @@ def instrument(
 def uninstrument(*names: str) -> None:
     """Restore what the named integrations patched, all of them without names; those that are off stay off.
 
-    When none is left on, spans and metrics go to the global providers again, and no redaction is in force.
+    When none is left on, spans and metrics go to the global providers again, and no redaction is in force. Without
+    names and while nothing is recorded, threads and pools are as before too.
     """
     with _installed.lock:
         on = list(_installed.uninstalls)
@@ -87,6 +90,8 @@ def uninstrument(*names: str) -> None:
             spans.use_provider(None)
             metering.use_meter_provider(None)
             redaction.limit(None, None)
+    if not names and not open_recordings:
+        stop_carrying()
 
 
 def _known() -> dict[str, EntryPoint]:

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 from tracediff.capture import source
 from tracediff.capture.context import current_text
+from tracediff.capture.live import note_lost_context
 from tracediff.capture.names import first_paragraph, is_in_class, module_name
-from tracediff.capture.recorder import begin, is_idle, note_lost_context
+from tracediff.capture.recorder import begin, is_idle
 from tracediff.capture.sites import Binder
 from tracediff.capture.template import Template, Unreadable, read_template
 from tracediff.errors import ParameterError

@@ -12,8 +12,9 @@ from opentelemetry import trace as api
 
 from tracediff.capture import spans
 from tracediff.capture.faults import faults
+from tracediff.capture.live import open_recordings
 from tracediff.capture.names import is_in_class
-from tracediff.capture.recorder import Call, begin, is_idle, open_recordings
+from tracediff.capture.recorder import Call, begin, is_idle
 
 
 class Binder:

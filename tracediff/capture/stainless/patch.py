@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import wrapt
@@ -72,7 +73,7 @@ class _Patch:
             owner = next(base for base in getattr(module, name).__mro__ if "request" in vars(base))
             original = vars(owner)["request"]
             wrap = _async_request if inspect.iscoroutinefunction(original) else _sync_request
-            replaced: Any = functools.wraps(original)(wrap(self, original))
+            replaced: Any = functools.wraps(original)(wrap(self, _called(original)))
             replaced.__signature__ = inspect.signature(original)  # for those who do not follow __wrapped__
             self._patched.append((owner, original, replaced))
             owner.request = replaced
@@ -85,6 +86,13 @@ class _Patch:
                 owner.request = original
             # else ours lies below another's now, and goes straight through
         self._patched.clear()
+
+
+def _called(original: Any) -> Callable[..., Any]:
+    """Return what calls a method found in a class; another tool's wrapper must be bound to see its instance."""
+    if type(original) is FunctionType:  # isinstance believes a wrapper's __class__
+        return original
+    return lambda client, *args, **kwargs: original.__get__(client, type(client))(*args, **kwargs)
 
 
 def _sync_request(patch: _Patch, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,7 +142,7 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
         shape = library.shape_of(options.method, options.url)
         if shape is None:
             return None
-        site = calling_site()
+        site = calling_site(library.name)
         name = f"{library.name}.{shape.suffix}" if site is None else f"{site}:{shape.suffix}"
         if scope is None or scope.recording is None or not scope.recording.is_open:
             live.note_lost_context(name)
