@@ -5,7 +5,6 @@ They go to the meter provider given to ``instrument``, else to the global one as
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics
@@ -39,6 +38,7 @@ class _Meters:
 
     def __init__(self) -> None:
         self.chosen: MeterProvider | None = None
+        self.known: tuple[object, tuple[Histogram, Histogram]] | None = None
 
 
 _meters = _Meters()
@@ -73,9 +73,16 @@ def measure(call: Call) -> None:
         faults.note("measuring a call", error)
 
 
-@functools.lru_cache(maxsize=4)
 def _histograms(provider: Any) -> tuple[Histogram, Histogram]:
-    """Return the histograms of durations and of tokens of a provider."""
+    """Return the histograms of durations and of tokens of a provider, made once for the one used last."""
+    if _meters.known is not None and _meters.known[0] is provider:
+        return _meters.known[1]
+    made = _made(provider)
+    _meters.known = (provider, made)
+    return made
+
+
+def _made(provider: Any) -> tuple[Histogram, Histogram]:
     meter = provider.get_meter("tracediff")
     return (
         meter.create_histogram(

@@ -11,7 +11,6 @@ inferred in the program's time, so what its spans say of edges are the reference
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -70,9 +69,20 @@ class _Export:
 
     def __init__(self) -> None:
         self.chosen: TracerProvider | None = None
-        self.known: TracerProvider | None = None
-        """The provider that ``way`` leads to."""
-        self.way: Any = None
+        self.way: tuple[Tracer, Outlet] | None = None
+        """The one used last."""
+        self.ways: list[tuple[Tracer, Outlet]] = []
+        """By provider, compared by identity: some can't be hashed."""
+
+    def to(self, provider: TracerProvider) -> tuple[Tracer, Outlet]:
+        """Return the way out through a provider."""
+        way = next((known for known in self.ways if known[1].provider is provider), None)
+        if way is None:
+            outlet = Outlet(provider)
+            outlet.watch()
+            way = (provider.get_tracer(SCOPE), outlet)
+            self.ways = [*self.ways[-7:], way]
+        return way
 
 
 _export = _Export()
@@ -107,16 +117,10 @@ def way_out() -> tuple[Tracer, Outlet]:
     Made once for a provider: making a tracer costs more than a span.
     """
     provider = _export.chosen or trace._TRACER_PROVIDER or trace.get_tracer_provider()
-    if provider is not _export.known:
-        _export.way, _export.known = _way_out(provider), provider
-    return _export.way  # type: ignore[no-any-return]
-
-
-@functools.lru_cache(maxsize=8)
-def _way_out(provider: TracerProvider) -> tuple[Tracer, Outlet]:
-    outlet = Outlet(provider)
-    outlet.watch()
-    return provider.get_tracer(SCOPE), outlet
+    way = _export.way
+    if way is None or way[1].provider is not provider:
+        _export.way = way = _export.to(provider)
+    return way
 
 
 def export_report() -> ExportReport:
