@@ -7,7 +7,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from tracediff.graph.calls import Call, leaves
-from tracediff.graph.sources import SHINGLE, Sources
+from tracediff.graph.sources import Sources
 from tracediff.graph.words import Spans, Text
 
 _SAMPLED = 8
