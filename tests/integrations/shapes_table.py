@@ -313,16 +313,16 @@ def lines_of(library, text):
     return found
 
 
-def release(version):
-    """The line of releases that a version belongs to: only its latest check is kept."""
-    return version.partition(".")[0]
+def release(version, parts=1):
+    """The line of releases that a version belongs to, ``2`` or ``2.45``."""
+    return version.split(".")[:parts]
 
 
 def table_of(library, rows, text):
     """The section of a library, with the rows that were just checked and what older text says of other releases."""
     now = (openai if library == "openai" else anthropic).__version__
     known = lines_of(library, text)
-    kept = {row: [at for at in known.get(row, []) if release(at) != release(now)] for row in [*rows, *known]}
+    kept = {row: [at for at in known.get(row, []) if release(at, 2) != release(now, 2)] for row in [*rows, *known]}
     lines = [f"{row} {', '.join(sorted([*kept[row], *([now] if row in rows else [])]))} |" for row in kept]
     lines = [line for line in lines if not line.endswith("|  |")]
     head = "| client | call | operation (kind) | inputs | output | of the answer | checked with |\n|---|---|---|---|---|---|---|"

@@ -15,11 +15,12 @@ _BODIES = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 """Frames of their own before Python 3.12, inlined since: never part of a name, so that versions agree."""
 
 
-def calling_site() -> str | None:
+def calling_site(client: str = "") -> str | None:
     """Return ``module.qualname`` of the innermost user function on the stack, None where there is none.
 
-    Frames of installed packages, of the standard library and of tracediff are skipped. The search ends at an event
-    loop: what lies below it started the loop, it did not make this call.
+    Frames of installed packages, of the standard library and of tracediff are skipped, and those of the package
+    ``client``, which may lie beside the program's own code (a zip for a cloud function, ``pip install --target``).
+    The search ends at an event loop: what lies below it started the loop, it did not make this call.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -27,7 +28,8 @@ def calling_site() -> str | None:
         module = frame.f_globals.get("__name__", "")
         if module == "asyncio.events":
             return None
-        if code.co_name not in _BODIES and not _is_library(code.co_filename, module.partition(".")[0]):
+        package = module.partition(".")[0]
+        if package != client and code.co_name not in _BODIES and not _is_library(code.co_filename, package):
             spec = frame.f_globals.get("__spec__")
             name = _module_name(module, getattr(spec, "name", None), frame.f_globals.get("__file__"))
             return name if code.co_name == "<module>" else f"{name}.{code.co_qualname}"
