@@ -6,6 +6,8 @@ import os
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 
 import pytest
 
@@ -271,6 +273,24 @@ def test_what_carries_contexts_itself_marks_nothing():
         assert second.lost == []
     finally:
         second.close()
+
+
+def test_work_handed_over_with_its_context_marks_nothing():
+    carry_into_threads()
+    starter, in_starter = trial("A")
+    worker = in_starter(Worker)
+    starter.close()
+    first, in_first = trial("A")
+    second, in_second = trial("B")
+    try:
+        in_first(lambda: worker.do(partial(copy_context().run, PROMPT)))
+        in_second(lambda: worker.do(partial(copy_context().run, PROMPT)))
+        first.close()
+        assert (first.lost, second.lost) == ([], [])
+        assert [[record.output for record in run.records] for run in (first, second)] == [["A"], ["B"]]
+    finally:
+        second.close()
+        worker.jobs.put(None)
 
 
 def started(work):

@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping
 from concurrent.futures import thread as pools
 from typing import TYPE_CHECKING
 
-from tracediff.capture.context import current_scope
+from tracediff.capture.context import SCOPE_KEY, Scope, current_scope
 
 if TYPE_CHECKING:
     from tracediff.capture.recorder import Recording
@@ -90,7 +90,7 @@ def note_lost_context(site: str) -> None:
     elif scope.is_trial:
         trial = scope.recording.outermost
         thread = threading.current_thread()
-        if thread.ident != trial.home and not _carries_contexts(thread):
+        if thread.ident != trial.home and _started_in(thread) is trial and not _carries_contexts(thread):
             trial.strays.note(thread, trial, site)
 
 
@@ -98,6 +98,13 @@ def has_lost_context() -> bool:
     """True when the running code has no scope, or that of a run that is over; under ``using`` it has its own."""
     scope = current_scope()
     return scope is None or (scope.recording is not None and not scope.recording.is_open)
+
+
+def _started_in(thread: threading.Thread) -> Recording | None:
+    """Return the run that a thread was started in; a job handed to it with a context of its own may be another's."""
+    context = getattr(thread, "_otel_context", None)  # where opentelemetry-instrumentation-threading keeps it
+    scope = None if context is None else context.get(SCOPE_KEY)
+    return scope.recording.outermost if isinstance(scope, Scope) and scope.recording is not None else None
 
 
 def _carries_contexts(thread: threading.Thread) -> bool:
