@@ -233,7 +233,13 @@ class Call:
         inner = Scope(candidate, recording, self.id, recording.is_trial)
         if self.span is None:
             return enter_context(with_scope(context, inner))
-        attached = with_span(with_scope(context, inner), self.span)
+        # with_scope and with_span, without two calls more
+        attached, before, put = Context(context), context.get(_SPAN_KEY), dict.__setitem__
+        put(attached, SCOPE_KEY, inner)
+        if before is not context.get(_OURS_KEY):
+            put(attached, _OUTER_KEY, before)
+        put(attached, _OURS_KEY, self.span)
+        put(attached, _SPAN_KEY, self.span)
         return enter_context(attached)
 
     detach = staticmethod(detach)

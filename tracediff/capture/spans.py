@@ -142,7 +142,10 @@ def start(call: Call) -> None:
         context = current_context()
         if context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"):
             return
-        tracer, call.outlet = way_out()
+        way = _export.way
+        if way is None or way[1].provider is not (_export.chosen or trace._TRACER_PROVIDER):
+            way = way_out()
+        tracer, call.outlet = way
         if call.attributes is None and call.kind not in _OPERATIONS:
             span = tracer.start_span(call.name, context, start_time=call.start_ns)
         else:
