@@ -22,7 +22,14 @@ for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "TRACEDIFF_PROMPTS"):
 
 
 def command(*args):
-    return [sys.executable, "-W", "error::RuntimeWarning", "-c", "from tracediff.cli import main; main()", *map(str, args)]
+    return [
+        sys.executable,
+        "-W",
+        "error::RuntimeWarning",
+        "-c",
+        "from tracediff.cli import main; main()",
+        *map(str, args),
+    ]
 
 
 def run(*args, cwd, env=ENV):
@@ -238,7 +245,9 @@ def test_help_shows_an_example(name, tmp_path):
 
 
 def test_eval_shows_what_went_wrong(tmp_path, samples):
-    (tmp_path / "app.py").write_text("def raises(question): raise ValueError('no such shelf')\ndef metric(p, s): return 1\n")
+    (tmp_path / "app.py").write_text(
+        "def raises(question): raise ValueError('no such shelf')\ndef metric(p, s): return 1\n"
+    )
     args = ("eval", "app:raises", "--data", samples / "val.jsonl", "--metric", "app:metric")
     done = run(*args, cwd=tmp_path)
     assert "0.000" in done.stdout

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from tracediff.parameters import Parameter, render, slots, split, violations
 
-P = Parameter("p", "Use {context} for {question}. Reply as {json}.", ("context", "question"), frozen=("Reply",), max_chars=80)
+P = Parameter(
+    "p", "Use {context} for {question}. Reply as {json}.", ("context", "question"), frozen=("Reply",), max_chars=80
+)
 
 
 def test_only_declared_names_are_replaced():

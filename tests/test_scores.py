@@ -7,7 +7,9 @@ from tracediff.errors import MetricError
 from tracediff.scores import Score
 
 
-@pytest.mark.parametrize(("given", "value"), [(1, 1.0), (True, 1.0), (0.25, 0.25), (np.float32(0.5), 0.5), (np.bool_(1), 1.0)])
+@pytest.mark.parametrize(
+    ("given", "value"), [(1, 1.0), (True, 1.0), (0.25, 0.25), (np.float32(0.5), 0.5), (np.bool_(1), 1.0)]
+)
 def test_numbers_are_scores(given, value):
     score = Score.of(given)
     assert score.value == value

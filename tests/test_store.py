@@ -28,7 +28,9 @@ def test_round_trip(tmp_path):
 
 def test_changed_code_keeps_the_code_text_and_shows_the_difference(tmp_path):
     prompts = load(saved(tmp_path))
-    with pytest.warns(UserWarning, match=r"(?s)-Say hello to \{who\}\..*\+Say good bye to \{who\}\..*code's text is kept"):
+    with pytest.warns(
+        UserWarning, match=r"(?s)-Say hello to \{who\}\..*\+Say good bye to \{who\}\..*code's text is kept"
+    ):
         assert prompts["app.greeting"].for_code("app.greeting", "Say good bye to {who}.") is None
 
 
@@ -53,7 +55,10 @@ def test_unchanged_code_warns_of_nothing(tmp_path):
         ('{"tracediff_prompts": 1, "prompts": {"a": {"text": 3, "code_hash": ""}}}', "no string"),
         ('{"tracediff_prompts": 1, "prompts": []}', "no prompts file"),
         ('{"tracediff_prompts": 1, "prompts": {"a": {"text": "x", "code_hash": "", "code_text": 5}}}', "no string"),
-        ('{"tracediff_prompts": 1, "prompts": {"a": {"text": "x", "variables": ["v"], "code_hash": ""}}}', "lost the var"),
+        (
+            '{"tracediff_prompts": 1, "prompts": {"a": {"text": "x", "variables": ["v"], "code_hash": ""}}}',
+            "lost the var",
+        ),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, body, words):

@@ -282,8 +282,12 @@ def test_a_prompt_read_once_and_used_twice_has_both_gradients_in_time_order():
     second = run.llm("app.two:chat", "2", messages=[task, first])
 
     def critic(request):
-        return feedback_for(request, "first {id}" if "app.one:chat#0" not in request.user and
-                            'name="app.one:chat"' in request.user else "second {id}")
+        return feedback_for(
+            request,
+            "first {id}"
+            if "app.one:chat#0" not in request.user and 'name="app.one:chat"' in request.user
+            else "second {id}",
+        )
 
     gradients = backward(run.graph(second), WRONG, ScriptedEngine(critic))
     assert texts(gradients, "app.task") == ["first p1", "second p1"]

@@ -23,7 +23,9 @@ def layers(sample: str, depth: int, width: int):
     before = []
     for layer in range(depth):
         before = [
-            run.llm(f"l{layer}.n{at}:chat", f"{sample} {layer} {at}", messages=[run.prompt(f"p{layer}.{at}", "T"), *before])
+            run.llm(
+                f"l{layer}.n{at}:chat", f"{sample} {layer} {at}", messages=[run.prompt(f"p{layer}.{at}", "T"), *before]
+            )
             for at in range(width)
         ]
     return run.graph(run.llm("last:chat", "end", messages=before))
@@ -31,7 +33,11 @@ def layers(sample: str, depth: int, width: int):
 
 def test_all_calls_of_one_depth_run_at_the_same_time_over_all_samples():
     samples, width = 3, 4
-    barriers = {0: threading.Barrier(samples * width), 1: threading.Barrier(samples * width), 2: threading.Barrier(samples)}
+    barriers = {
+        0: threading.Barrier(samples * width),
+        1: threading.Barrier(samples * width),
+        2: threading.Barrier(samples),
+    }
 
     def critic(request):
         name = request.user.split('<node name="')[1]

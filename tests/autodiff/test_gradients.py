@@ -21,7 +21,9 @@ def test_round_trip(tmp_path):
     assert Gradients.load(tmp_path / "g.json") == gradients
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"tracediff_gradients": 2}', '{"tracediff_gradients": 1, "parameters": 3}'])
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", '{"tracediff_gradients": 2}', '{"tracediff_gradients": 1, "parameters": 3}']
+)
 def test_a_bad_file_is_named(tmp_path, body):
     (tmp_path / "g.json").write_text(body)
     with pytest.raises(DataError, match="g.json"):

@@ -17,18 +17,25 @@ from tracediff.scores import Score
 
 text = st.text(st.characters(), max_size=8) | st.text(st.characters(categories=["Cs"]), max_size=3)
 scalars = (
-    st.none() | st.booleans() | st.integers() | st.integers(min_value=2**60, max_value=2**80) | st.floats() | text
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=2**60, max_value=2**80)
+    | st.floats()
+    | text
     | st.binary(max_size=5)
 )
 keys = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text | st.tuples(st.integers(), text)
 names = text | st.sampled_from(["$tuple", "$obj", "$dict", "$", "fields"])
 values = st.recursive(
     scalars | st.builds(Placeholder, names, names),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.lists(inner, max_size=4).map(tuple)
-    | st.dictionaries(keys | names, inner, max_size=4)
-    | st.builds(Obj, names, st.dictionaries(names, inner, max_size=3))
-    | st.builds(Cut, names, inner, st.integers(), names),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(keys | names, inner, max_size=4)
+        | st.builds(Obj, names, st.dictionaries(names, inner, max_size=3))
+        | st.builds(Cut, names, inner, st.integers(), names)
+    ),
     max_leaves=12,
 )
 
@@ -80,9 +87,17 @@ records = st.builds(
     description=text,
     parameter=st.none()
     | st.builds(
-        Parameter, text, text, variables=st.lists(text, max_size=2).map(tuple), role=text, instruction=text,
-        trainable=st.booleans(), frozen=st.lists(text, max_size=2).map(tuple), max_chars=st.none() | st.integers(1, 9),
-        file=text, line=st.integers(0, 9),
+        Parameter,
+        text,
+        text,
+        variables=st.lists(text, max_size=2).map(tuple),
+        role=text,
+        instruction=text,
+        trainable=st.booleans(),
+        frozen=st.lists(text, max_size=2).map(tuple),
+        max_chars=st.none() | st.integers(1, 9),
+        file=text,
+        line=st.integers(0, 9),
     ),
     attributes=st.dictionaries(names, values, max_size=2),
 )
@@ -111,8 +126,15 @@ def test_live_objects_are_refused_by_name():
 
 def make_run() -> RunFile:
     record = SpanRecord("aa", "ab" * 16, None, "m.f", "function", 1, 2, 3, 4, {"q": ("t",)}, "out\ud800")
-    return RunFile("ab" * 16, "s1", (record,), output={1: "out"}, output_refs=(Ref("output[1]", "aa", "", 1),),
-                   scores=(("f1", Score(0.5, "half")),), error="ValueError: x")
+    return RunFile(
+        "ab" * 16,
+        "s1",
+        (record,),
+        output={1: "out"},
+        output_refs=(Ref("output[1]", "aa", "", 1),),
+        scores=(("f1", Score(0.5, "half")),),
+        error="ValueError: x",
+    )
 
 
 def test_a_run_file_reads_back_and_is_private(tmp_path):

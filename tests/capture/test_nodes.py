@@ -171,7 +171,9 @@ def test_a_wrong_argument_raises_at_the_call_in_every_flavour(function, is_recor
 
 def test_coroutines_and_generators_go_by_the_names_of_the_programs_own():
     made = [numbers(1), anumbers(1), tool(1)]
-    assert [(item.__name__, item.__qualname__) for item in made] == [(name, name) for name in ("numbers", "anumbers", "tool")]
+    assert [(item.__name__, item.__qualname__) for item in made] == [
+        (name, name) for name in ("numbers", "anumbers", "tool")
+    ]
     made[2].close()
 
 
@@ -260,7 +262,6 @@ def test_a_subclass_that_is_a_node_too_is_recorded_once():
         Base()("b")
         Twice()("c")
     assert [entry.name for entry in run.records] == ["test.sub", "test.base", "test.twice"]
-
 
 
 @pytest.mark.parametrize("recording", [False, True])

@@ -35,7 +35,9 @@ def answer(question: str, docs: list[str]) -> str:
 @trainable_prompt
 def formats(a, b=3, *, c="x"):
     x = a.upper()
-    return "{{literal}} " f"{a!r:>8} {b:03d} {x}" + " tail " + "{0} {c:>{w}} {k[n]} {0}".format(a, c=c, w=4, k={"n": 5})
+    return (
+        f"{{{{literal}}}} {a!r:>8} {b:03d} {x}" + " tail " + "{0} {c:>{w}} {k[n]} {0}".format(a, c=c, w=4, k={"n": 5})
+    )
 
 
 class Agent:
@@ -250,7 +252,9 @@ def test_a_notebook_cell_run_again_replaces_its_prompt():
 
     namespace = {"__name__": "__main__", "td": sys.modules["tracediff"], "kept": []}
     for number, text in enumerate(("old {q}", "new {q}"), 1):
-        source = f'@td.trainable_prompt\ndef cell(q):\n    return f"{text}"\nS = td.trainable_prompt("{text}", name="s")\n'
+        source = (
+            f'@td.trainable_prompt\ndef cell(q):\n    return f"{text}"\nS = td.trainable_prompt("{text}", name="s")\n'
+        )
         name = f"<ipython-input-{number}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         exec(compile(source, name, "exec"), namespace)

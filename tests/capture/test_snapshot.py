@@ -227,8 +227,16 @@ def test_caps_leave_head_length_and_digest():
 
 def test_secrets_are_redacted_wherever_they_stand():
     given = {
-        "api_key": "sk-1", "openaiApiKey": "sk-2", "password": "hunter2", "client_secret": "s", "Authorization": "Bearer x",
-        "nested": [{"access_token": "abc"}], "key": "sk-abcdef123", "max_tokens": 5, "tokens": ["a"], "keyword": "fine",
+        "api_key": "sk-1",
+        "openaiApiKey": "sk-2",
+        "password": "hunter2",
+        "client_secret": "s",
+        "Authorization": "Bearer x",
+        "nested": [{"access_token": "abc"}],
+        "key": "sk-abcdef123",
+        "max_tokens": 5,
+        "tokens": ["a"],
+        "keyword": "fine",
         "monkey": "fine",
     }
     text = repr(snapshot(given))

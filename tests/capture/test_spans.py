@@ -111,7 +111,9 @@ def test_tool_calls_and_their_results_are_parts(exported, with_content):
         {"role": "user", "content": [{"type": "text", "text": "and?"}, {"type": "image_url", "image_url": {}}]},
     ]
     with record():
-        call = begin("app.answer:chat", "llm", {"messages": messages, "tools": [{"name": "look"}]}, attributes=MODEL_CALL)
+        call = begin(
+            "app.answer:chat", "llm", {"messages": messages, "tools": [{"name": "look"}]}, attributes=MODEL_CALL
+        )
         call.end({"tool_calls": [{"id": "call_2", "name": "look", "arguments": "{}"}]})
     (span,) = exported()
     part = {"type": "tool_call", "name": "look", "arguments": "{}"}
@@ -128,7 +130,9 @@ def test_tool_calls_and_their_results_are_parts(exported, with_content):
 
 def test_a_response_keeps_instructions_apart(exported, with_content):
     with record():
-        begin("a:responses", "llm", {"instructions": "Count.", "input": "How many?"}, attributes=MODEL_CALL).end({"content": "7"})
+        begin("a:responses", "llm", {"instructions": "Count.", "input": "How many?"}, attributes=MODEL_CALL).end(
+            {"content": "7"}
+        )
     (span,) = exported()
     assert json.loads(span.attributes[keys.SYSTEM_INSTRUCTIONS]) == [{"type": "text", "content": "Count."}]
     assert json.loads(span.attributes[keys.INPUT_MESSAGES]) == [

@@ -19,7 +19,9 @@ def turn_on(which, processor):
     if which == "logfire":
         import logfire
 
-        logfire.configure(send_to_logfire=False, console=False, additional_span_processors=[processor], inspect_arguments=False)
+        logfire.configure(
+            send_to_logfire=False, console=False, additional_span_processors=[processor], inspect_arguments=False
+        )
         logfire.instrument_openai(suppress_other_instrumentation=False)
         return
     provider = TracerProvider()

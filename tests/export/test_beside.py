@@ -81,6 +81,6 @@ def test_their_spans_alone_are_a_graph(which):
     alone = run(which, ours=False)
     graph = ParameterGraph.from_otlp(alone["export"])
     assert [node.kind for node in graph.nodes if node.kind != "output"] == ["llm", "llm"]
-    assert [(edge.source.index, edge.target.index, edge.argument) for edge in graph.edges if edge.target.kind == "llm"] == [
-        (0, 1, "messages")
-    ]
+    assert [
+        (edge.source.index, edge.target.index, edge.argument) for edge in graph.edges if edge.target.kind == "llm"
+    ] == [(0, 1, "messages")]

@@ -56,7 +56,16 @@ def metered():
 
     def points():
         data = reader.get_metrics_data()
-        found = [metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics] if data else []
+        found = (
+            [
+                metric
+                for resource in data.resource_metrics
+                for scope in resource.scope_metrics
+                for metric in scope.metrics
+            ]
+            if data
+            else []
+        )
         return {metric.name: (metric.unit, list(metric.data.data_points)) for metric in found}
 
     instrument("openai", meter_provider=provider)
@@ -72,7 +81,10 @@ def test_duration_and_tokens_are_measured_with_nothing_else_on(metered):
     found = metered()
     unit, points = found["gen_ai.client.operation.duration"]
     assert unit == "s"
-    assert sorted((point.attributes.get("error.type", ""), point.count) for point in points) == [("", 1), ("ValueError", 1)]
+    assert sorted((point.attributes.get("error.type", ""), point.count) for point in points) == [
+        ("", 1),
+        ("ValueError", 1),
+    ]
     assert points[0].attributes["gen_ai.request.model"] == "sim"
     assert points[0].attributes["server.port"] == 443
     unit, points = found["gen_ai.client.token.usage"]

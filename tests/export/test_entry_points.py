@@ -64,7 +64,9 @@ def test_an_undecorated_program_is_traced(tmp_path):
     run = "from opentelemetry.instrumentation.auto_instrumentation import run; run()"  # what opentelemetry-instrument does
     command = [sys.executable, "-c", run, sys.executable, "app.py"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120, check=False
+        )
     finally:
         server.close()
     assert done.returncode == 0, done.stderr[-2000:]

@@ -139,7 +139,10 @@ def test_steps_and_tools_of_theirs_are_nodes():
 
 def test_tool_calls_keep_their_ids():
     call = {"type": "tool_call", "id": "call_1", "name": "look", "arguments": {"place": "barn"}}
-    asks = {**convention("How many?", ""), "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [call]}])}
+    asks = {
+        **convention("How many?", ""),
+        "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [call]}]),
+    }
     answer = {"type": "tool_call_response", "id": "call_1", "response": "nothing"}
     gets = {**convention("", SECOND), "gen_ai.input.messages": json.dumps([{"role": "tool", "parts": [answer]}])}
     graph = ParameterGraph.from_otlp(document(span(1, 100, 200, asks), span(2, 300, 400, gets)))
@@ -194,7 +197,9 @@ def test_their_spans_without_content_say_so():
 
 
 @pytest.mark.parametrize("write", [convention, older, open_inference, logfire])
-@pytest.mark.parametrize("odd", ["", "{", "[]", "[7]", '{"messages": 7}', '[{"role": null, "parts": [7, {"type": "tool_call"}]}]'])
+@pytest.mark.parametrize(
+    "odd", ["", "{", "[]", "[7]", '{"messages": 7}', '[{"role": null, "parts": [7, {"type": "tool_call"}]}]']
+)
 def test_odd_contents_never_crash(write, odd):
     whole = write(ASKED, SECOND)
     for key in whole:

@@ -137,7 +137,9 @@ class Program:
             question = self.one()
         form = rng.randrange(4)
         if form == 0:
-            text = self.prompt(site + "_prompt", TEMPLATES[hash_of(site) % len(TEMPLATES)], {"a": context, "b": question})
+            text = self.prompt(
+                site + "_prompt", TEMPLATES[hash_of(site) % len(TEMPLATES)], {"a": context, "b": question}
+            )
             messages = [("user", text)]
         elif form == 1:
             system = self.prompt(site + "_system", SINGLE[hash_of(site) % len(SINGLE)], {})

@@ -39,7 +39,9 @@ class HandRecorder:
         if isinstance(value, (list, tuple)):
             return type(value)(self.snapshot(item, f"{path}[{i}]", found) for i, item in enumerate(value))
         if isinstance(value, dict):
-            return {key: self.snapshot(item, f"{path}.{key}" if path else str(key), found) for key, item in value.items()}
+            return {
+                key: self.snapshot(item, f"{path}.{key}" if path else str(key), found) for key, item in value.items()
+            }
         fields = None
         if dataclasses.is_dataclass(value):
             fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -69,8 +71,18 @@ class HandRecorder:
         with self._lock:
             start = next(self._sequence)
             record_id = f"{next(self._ids):016x}"
-        return dict(id=record_id, run_id=self.run_id, parent_id=_parent.get(), name=name, kind=kind, start=start,
-                    start_ns=start, inputs=snapshot, refs=self.refs(found), parameter=parameter)
+        return dict(
+            id=record_id,
+            run_id=self.run_id,
+            parent_id=_parent.get(),
+            name=name,
+            kind=kind,
+            start=start,
+            start_ns=start,
+            inputs=snapshot,
+            refs=self.refs(found),
+            parameter=parameter,
+        )
 
     def end(self, fields, output=None, error=None):
         found = []

@@ -201,9 +201,11 @@ def chat(p):
 
 
 def map_reduce(p):
-    chunks = [literal(paragraph(p.rng)) for _ in range(p.rng.randint(2, 4))] if p.rng.random() < 0.5 else p.retrieve(
-        p.question
-    ).texts
+    chunks = (
+        [literal(paragraph(p.rng)) for _ in range(p.rng.randint(2, 4))]
+        if p.rng.random() < 0.5
+        else p.retrieve(p.question).texts
+    )
     parts = []
     for chunk in chunks:
         prompt = p.prompt("map_prompt", TEMPLATES[2], {"a": chunk, "b": p.question})
@@ -258,7 +260,7 @@ def classify(p):
     elif form == 1:
         body = cat(dumped({"category": label.strip(), "text": text}))
     elif form == 2:
-        body = cat("The customer message below was sorted.\n", text, "\nSorted as: \"", label.strip().lower(), "\"")
+        body = cat("The customer message below was sorted.\n", text, '\nSorted as: "', label.strip().lower(), '"')
     else:
         p.keep(p.function("route", {"label": label.strip(), "text": text}, literal(paragraph(p.rng))))
         return
@@ -290,14 +292,17 @@ def count_items(p):
 
 def city(p):
     name = p.rng.choice(CITIES)
-    reply = p.llm("locate", [("user", cat("Where is this?\n", p.one()))],
-                  lambda label: literal(name + p.rng.choice(["", "", "."])).by(label))
+    reply = p.llm(
+        "locate",
+        [("user", cat("Where is this?\n", p.one()))],
+        lambda label: literal(name + p.rng.choice(["", "", "."])).by(label),
+    )
     reply = reply.slice(0, len(name))
     docs = p.retrieve(reply, site="city_search") if p.rng.random() < 0.5 else None
     if docs is None:
         p.keep(p.answer([("user", cat("City: ", reply, "\nDescribe the city."))], site="guide"))
     else:
-        p.keep(p.answer([("user", cat("Facts about \"", reply, "\":\n", join("\n", docs.texts)))], site="guide2"))
+        p.keep(p.answer([("user", cat('Facts about "', reply, '":\n', join("\n", docs.texts)))], site="guide2"))
 
 
 def copying(p):
@@ -305,7 +310,7 @@ def copying(p):
     source = p.one()
     prompt = p.prompt("quote_prompt", TEMPLATES[1], {"a": source, "b": p.question})
     quoted = p.rng.choice(source.split(". "))
-    said = cat(literal(paragraph(p.rng, 1, 1)), " As the text says: \"", quoted, "\"")
+    said = cat(literal(paragraph(p.rng, 1, 1)), ' As the text says: "', quoted, '"')
     reply = p.llm("quote", [("user", prompt)], lambda label: said.by(label))
     p.keep(reply)
     if p.rng.random() < 0.4:
@@ -465,6 +470,19 @@ SHAPES = {
     0: [step, docs_as_list, docs_as_objects, distractor, as_mapping, transparent_container, handed_on],
     1: [ask, rag, two_step, functional_llm],
     2: [undecorated, json_answer, multi_hop, chat, map_reduce, recursion, regex_group, dict_merge],
-    3: [classify, vote, count_items, city, copying, rerank, pool_map, gathered, streamed, retried, equal_outputs, tool_call],
+    3: [
+        classify,
+        vote,
+        count_items,
+        city,
+        copying,
+        rerank,
+        pool_map,
+        gathered,
+        streamed,
+        retried,
+        equal_outputs,
+        tool_call,
+    ],
     4: [ciphered, shuffled, mid_sentence, truncated_hard],
 }

@@ -34,8 +34,14 @@ def graph_with(*links):
 @pytest.mark.parametrize(
     ("stated", "note"),
     [
-        (Link("taks", "answer", "messages", "skip"), "link('taks', 'answer.messages'): no call of this run is named 'taks'"),
-        (Link("task", "anser", "messages", "data"), "link('task', 'anser.messages'): no call of this run is named 'anser'"),
+        (
+            Link("taks", "answer", "messages", "skip"),
+            "link('taks', 'answer.messages'): no call of this run is named 'taks'",
+        ),
+        (
+            Link("task", "anser", "messages", "data"),
+            "link('task', 'anser.messages'): no call of this run is named 'anser'",
+        ),
         (
             Link("task", "answer", "mesages", "data"),
             "link('task', 'answer.mesages'): app.answer:chat has no argument 'mesages'; it has messages",

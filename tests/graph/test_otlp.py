@@ -231,7 +231,10 @@ def test_no_text_leaves_and_the_structure_comes_back(export, without_content):
 
     def structure(graph):
         said = graph.to_json()
-        nodes = [{key: node[key] for key in node if key not in ("inputs", "output", "description", "error")} for node in said["nodes"]]
+        nodes = [
+            {key: node[key] for key in node if key not in ("inputs", "output", "description", "error")}
+            for node in said["nodes"]
+        ]
         edges = [{key: edge[key] for key in edge if key != "detail"} for edge in said["edges"]]
         return nodes, edges, said["output"], said["run_id"], [item["name"] for item in said["parameters"]]
 
@@ -339,7 +342,10 @@ def test_spans_that_are_missing_are_counted(export, with_content):
     assert any("outermost" in note for note in ParameterGraph.from_otlp(document(rest)).notes)
 
 
-@pytest.mark.parametrize("broken", [{}, {"spans": []}, {"resourceSpans": [7]}, {"resourceSpans": [{"scopeSpans": [{"spans": [{"spanId": "zz"}]}]}]}])
+@pytest.mark.parametrize(
+    "broken",
+    [{}, {"spans": []}, {"resourceSpans": [7]}, {"resourceSpans": [{"scopeSpans": [{"spans": [{"spanId": "zz"}]}]}]}],
+)
 def test_what_is_no_otlp_is_refused(broken):
     with pytest.raises(DataError):
         ParameterGraph.from_otlp(broken)
@@ -363,7 +369,15 @@ def test_attributes_of_any_type_never_crash_the_reader(export, with_content):
         program("how many?")
     whole = out.document()
     draw = random.Random(7)
-    odd = [{}, {"stringValue": "["}, {"stringValue": "{}"}, {"intValue": "7"}, {"arrayValue": {}}, {"kvlistValue": None}, {"boolValue": True}]
+    odd = [
+        {},
+        {"stringValue": "["},
+        {"stringValue": "{}"},
+        {"intValue": "7"},
+        {"arrayValue": {}},
+        {"kvlistValue": None},
+        {"boolValue": True},
+    ]
     for _ in range(150):
         found = copy.deepcopy(whole)
         for resource in found["resourceSpans"]:

@@ -125,14 +125,22 @@ def test_a_list_of_flags_is_a_value_too():
 
 def test_an_interned_word_is_no_proof():
     refs = (Ref("mode", f"{1:016x}", "", 1),)
-    records = [record(0, "b", {"mode": "fast"}, "x"), record(1, "a", {}, "fast"), record(2, "b", {"mode": "fast"}, "x", refs=refs)]
+    records = [
+        record(0, "b", {"mode": "fast"}, "x"),
+        record(1, "a", {}, "fast"),
+        record(2, "b", {"mode": "fast"}, "x", refs=refs),
+    ]
     assert pairs(build(records)) == []
 
 
 def test_a_tool_result_points_back_at_its_call():
     call = {"id": "call_77", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    one = record(1, "chat", {}, Obj("Message", {"role": "assistant", "content": None, "tool_calls": [call]}), kind="llm")
-    two = record(2, "chat", {"messages": [{"role": "tool", "tool_call_id": "call_77", "content": "4"}]}, "ok", kind="llm")
+    one = record(
+        1, "chat", {}, Obj("Message", {"role": "assistant", "content": None, "tool_calls": [call]}), kind="llm"
+    )
+    two = record(
+        2, "chat", {"messages": [{"role": "tool", "tool_call_id": "call_77", "content": "4"}]}, "ok", kind="llm"
+    )
     (edge,) = build([one, two]).edges
     assert (edge.evidence, edge.source.label) == ("id", "chat#0")
 
@@ -147,13 +155,19 @@ def test_explain_names_the_text_the_place_and_the_rejected():
 
 
 def test_text_that_varies_and_has_no_source_is_noted():
-    records = [record(i, "ask", {"text": f"{LONG} Case {word} of today."}, "x") for i, word in ((1, "seven"), (2, "nine"))]
+    records = [
+        record(i, "ask", {"text": f"{LONG} Case {word} of today."}, "x") for i, word in ((1, "seven"), (2, "nine"))
+    ]
     (note,) = build(records).notes
     assert note.startswith("ask, text: text that varies between calls has no known source")
 
 
 def test_a_stated_link_replaces_what_was_inferred():
-    records = [record(1, "app.combine", {}, "a"), record(2, "app.other", {}, "b"), record(3, "app.planner", {"task": LONG}, "c")]
+    records = [
+        record(1, "app.combine", {}, "a"),
+        record(2, "app.other", {}, "b"),
+        record(3, "app.planner", {"task": LONG}, "c"),
+    ]
     graph = build(records, links=[Link("combine", "planner", "task", "skip")])
     (edge,) = graph.edges
     assert (edge.evidence, edge.kind, edge.confidence, edge.source.name) == ("link", "skip", 1.0, "app.combine")
@@ -164,7 +178,11 @@ def test_links_are_refused_when_they_can_not_be_meant():
         td.link("combine", "planner")
     with pytest.raises(UsageError, match="kind must be"):
         link("combine", "planner.task", kind="back")
-    records = [record(1, "a.combine", {}, "a"), record(2, "b.combine", {}, "b"), record(3, "app.planner", {"task": "x"}, "c")]
+    records = [
+        record(1, "a.combine", {}, "a"),
+        record(2, "b.combine", {}, "b"),
+        record(3, "app.planner", {"task": "x"}, "c"),
+    ]
     with pytest.raises(UsageError, match="several sites"):
         build(records, links=[Link("combine", "planner", "task", "data")])
 
@@ -179,7 +197,11 @@ def test_link_and_unlink():
 
 
 def test_ancestors_are_in_order_and_edges_know_their_nodes():
-    records = [record(1, "a", {}, LONG), record(2, "b", {"x": LONG}, "B says a thing of its own."), record(3, "c", {"y": "B says a thing of its own."}, "z")]
+    records = [
+        record(1, "a", {}, LONG),
+        record(2, "b", {"x": LONG}, "B says a thing of its own."),
+        record(3, "c", {"y": "B says a thing of its own."}, "z"),
+    ]
     graph = build(records)
     assert [node.label for node in graph.ancestors(graph.nodes[2])] == ["a#0", "b#0"]
     assert all(isinstance(edge, Edge) and edge in graph.successors(edge.source) for edge in graph.edges)

@@ -14,7 +14,9 @@ CORPUS = [
 
 @td.functional_node(kind="llm", name="reuse.ask")
 def ask(prompt):
-    return {"content": "One fact is needed next. Note: one brass stencil stood crossed here.\nQuery: The deputy of Halorric"}
+    return {
+        "content": "One fact is needed next. Note: one brass stencil stood crossed here.\nQuery: The deputy of Halorric"
+    }
 
 
 @td.functional_node(kind="retriever", name="reuse.retrieve")

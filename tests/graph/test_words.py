@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from tracediff.graph.words import Vocabulary, spans, unescaped
 
-TEXTS = st.one_of(st.text(), st.text(st.sampled_from("aB_ 1.,-\n\t\\\"'é日本ßİ")), st.from_regex(r"[\x00-\x7f]*", fullmatch=True))
+TEXTS = st.one_of(
+    st.text(), st.text(st.sampled_from("aB_ 1.,-\n\t\\\"'é日本ßİ")), st.from_regex(r"[\x00-\x7f]*", fullmatch=True)
+)
 
 
 @given(TEXTS)

@@ -14,10 +14,40 @@ STEMS = """ab ber cal dor el fen gar hol in jor kel lum mar nor ol per quin ros 
 pla sta tre vor wen mon lan ret sim tor""".split()
 ENDINGS = "on er ia ing ed al ic um is or an ent ous ite age el ow ay en ist".split()
 CITIES = "Paris Rome Oslo Lima Cairo Delhi Quito Minsk Tunis Hanoi".split() + ["New York", "San Jose", "Cape Town"]
-LABELS = ["Yes", "No", "HUM", "LOC", "NUM", "ENTY", "positive", "negative", "neutral", "billing", "refund", "True", "False",
-          "low", "high", "A", "B", "C", "unknown", "not relevant"]
-OPENINGS = ["", "", "", "Based on the context, ", "The answer is that ", "According to the document, ", "In short, ",
-            "I think that ", "Sure! Here is what I found: ", "Let me think step by step. "]
+LABELS = [
+    "Yes",
+    "No",
+    "HUM",
+    "LOC",
+    "NUM",
+    "ENTY",
+    "positive",
+    "negative",
+    "neutral",
+    "billing",
+    "refund",
+    "True",
+    "False",
+    "low",
+    "high",
+    "A",
+    "B",
+    "C",
+    "unknown",
+    "not relevant",
+]
+OPENINGS = [
+    "",
+    "",
+    "",
+    "Based on the context, ",
+    "The answer is that ",
+    "According to the document, ",
+    "In short, ",
+    "I think that ",
+    "Sure! Here is what I found: ",
+    "Let me think step by step. ",
+]
 TEMPLATES = [
     "Answer the question using only the context below.\nContext:\n{a}\nQuestion: {b}\nAnswer:",
     "You are a careful assistant. Read the text and reply in one sentence.\n\nText: {a}\n\nNotes: {b}",

@@ -26,7 +26,9 @@ def message(text=TEXT, stop_reason="end_turn", blocks=(), **more):
 def message_events(pieces=("There ", "are ", "seven."), stop_reason="end_turn", calls=()):
     begun = {**message(None, None), "usage": {**USAGE, "output_tokens": 1}}
     found = [{"type": "message_start", "message": begun}, {"type": "ping"}]
-    blocks = [({"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in pieces])] if pieces else []
+    blocks = (
+        [({"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in pieces])] if pieces else []
+    )
     for call in calls:
         text = json.dumps(call["input"])
         parts = [{"type": "input_json_delta", "partial_json": part} for part in ("", text[:7], text[7:])]

@@ -132,7 +132,15 @@ def _openai():
         *made,
         Case("openai", create, modes.create_generator, CHAT, chat, bodies.TEXT),
         Case("openai", create, modes.create, {**CHAT, "tools": [TOOL]}, called, CALLED, "with tools"),
-        Case("openai", create, modes.stream, {**CHAT, "tools": [TOOL]}, events(bodies.tool_chunks()), CALLED, "with tools"),
+        Case(
+            "openai",
+            create,
+            modes.stream,
+            {**CHAT, "tools": [TOOL]},
+            events(bodies.tool_chunks()),
+            CALLED,
+            "with tools",
+        ),
         Case("openai", create, modes.create, pictured, chat, bodies.TEXT, "with an image"),
     ]
 
@@ -210,7 +218,9 @@ class Clients:
 
     def _make(self, case, *, is_async):
         module = openai if case.library == "openai" else anthropic
-        name = case.client if case.client[:1].isupper() else {"openai": "OpenAI", "anthropic": "Anthropic"}[case.library]
+        name = (
+            case.client if case.client[:1].isupper() else {"openai": "OpenAI", "anthropic": "Anthropic"}[case.library]
+        )
         settings = {"max_retries": 0, "base_url": self._root}
         match name:
             case "OpenAI":

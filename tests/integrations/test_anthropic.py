@@ -160,7 +160,14 @@ def test_blocks_of_an_answer_sent_back_are_recognised(server, client, patched):
         answer = client.messages.create(**ASK)
         result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "seven"}
         client.messages.create(
-            **{**ASK, "messages": [*ASK["messages"], {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]}
+            **{
+                **ASK,
+                "messages": [
+                    *ASK["messages"],
+                    {"role": "assistant", "content": answer.content},
+                    {"role": "user", "content": [result]},
+                ],
+            }
         )
     first, second = run.records
     assert first.output == {

@@ -20,7 +20,10 @@ from tracediff.capture.instrument import instrument, uninstrument
 from tracediff.graph.runs import record
 
 MODULES = [
-    *(f"tracediff.capture.stainless.{name}" for name in ("calls", "media", "patch", "shape", "streams", "watch", "wire")),
+    *(
+        f"tracediff.capture.stainless.{name}"
+        for name in ("calls", "media", "patch", "shape", "streams", "watch", "wire")
+    ),
     "tracediff.capture.callsite",
     "tracediff.capture.recorder",
     "tracediff.capture.spans",
@@ -86,7 +89,15 @@ def steps():
 
 
 def cases():
-    chosen = (modes.create, modes.raw, modes.stream, modes.stream_partly, modes.streaming_bytes, modes.astream, modes.parse)
+    chosen = (
+        modes.create,
+        modes.raw,
+        modes.stream,
+        modes.stream_partly,
+        modes.streaming_bytes,
+        modes.astream,
+        modes.parse,
+    )
     library = "openai" if shapes_table.openai else "anthropic"
     methods = ("chat.completions.create", "messages.create", "messages.parse", "embeddings.create", "responses.create")
     plain = [case for case in shapes_table.CASES if case.mode in chosen and case.method in methods]

@@ -101,7 +101,12 @@ def test_images_in_messages_are_placeholders(server, client, patched):
         client.chat.completions.create(model="sim", messages=messages)
         client.responses.create(
             model="sim",
-            input=[{"role": "user", "content": [{"type": "input_image", "image_url": shapes_table.IMAGE["image_url"]["url"]}]}],
+            input=[
+                {
+                    "role": "user",
+                    "content": [{"type": "input_image", "image_url": shapes_table.IMAGE["image_url"]["url"]}],
+                }
+            ],
         )
     assert messages == given
     assert server.seen[0].json["messages"] == given

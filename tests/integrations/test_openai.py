@@ -136,7 +136,9 @@ def use(server, client, shape):
 def test_inputs_are_content_and_settings_are_attributes(server, client, patched):
     server.script(CHAT)
     with record() as run:
-        client.chat.completions.create(**ASK, temperature=0.5, stop="x", n=1, tool_choice="none", extra_body={"min_p": 3})
+        client.chat.completions.create(
+            **ASK, temperature=0.5, stop="x", n=1, tool_choice="none", extra_body={"min_p": 3}
+        )
     (made,) = run.records
     assert made.inputs == {"messages": ASK["messages"]}
     assert made.attributes[keys.REQUEST_TEMPERATURE] == 0.5
@@ -349,7 +351,9 @@ def test_a_stream_cut_in_the_middle_raises_the_same_and_keeps_what_came(server, 
     def cut():
         got = []
         server.script(answer)
-        with pytest.raises((openai.APIConnectionError, http.RemoteProtocolError)) as raised:  # before openai 3 the latter
+        with pytest.raises(
+            (openai.APIConnectionError, http.RemoteProtocolError)
+        ) as raised:  # before openai 3 the latter
             for chunk in client.chat.completions.create(**ASK, stream=True):
                 got.append(chunk.model_dump())
         return got, str(raised.value), raised.type
@@ -442,13 +446,18 @@ def test_retries_of_the_client_are_one_call(server, patched):
 
 def test_azure_is_recorded_under_its_own_name(server, patched):
     server.script(CHAT)
-    with openai.AzureOpenAI(api_key="k", azure_endpoint=server.base_url[:-3], api_version="v") as client, record() as run:
+    with (
+        openai.AzureOpenAI(api_key="k", azure_endpoint=server.base_url[:-3], api_version="v") as client,
+        record() as run,
+    ):
         client.chat.completions.create(**ASK)
     assert run.records[0].attributes[keys.PROVIDER_NAME] == "azure.ai.openai"
 
 
 def test_paths_that_are_no_generation_go_straight_through(server, client, patched):
-    server.script(as_json({"object": "list", "data": [], "model": "e", "usage": {"prompt_tokens": 1, "total_tokens": 1}}))
+    server.script(
+        as_json({"object": "list", "data": [], "model": "e", "usage": {"prompt_tokens": 1, "total_tokens": 1}})
+    )
     with record() as run:
         client.post("/responses/resp_1/cancel", cast_to=object)
     assert run.records == ()

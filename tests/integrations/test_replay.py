@@ -20,7 +20,10 @@ from tracediff.capture.faults import faults
 from tracediff.capture.instrument import instrument, uninstrument
 from tracediff.graph.runs import record
 
-DATA = Path(os.environ.get("TRACEDIFF_DATA") or Path(__file__).parents[2] / "../shared/data") / "recorded/interactions.jsonl"
+DATA = (
+    Path(os.environ.get("TRACEDIFF_DATA") or Path(__file__).parents[2] / "../shared/data")
+    / "recorded/interactions.jsonl"
+)
 METHODS = {
     "/chat/completions": ("openai", "chat.completions", ("model", "messages")),
     "/responses": ("openai", "responses", ("model", "input")),
@@ -112,7 +115,9 @@ def rows_for(mode, rows):
 _SPREAD = (*modes.WHOLE, *modes.STREAMED, *modes.PARTLY)
 
 
-@pytest.mark.parametrize("mode", [*modes.WHOLE, modes.create_generator, modes.parse, modes.aparse], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "mode", [*modes.WHOLE, modes.create_generator, modes.parse, modes.aparse], ids=lambda m: m.__name__
+)
 def test_recorded_answers(server, clients, mode):
     before = faults.counts()
     method = "parse" if mode in (modes.parse, modes.aparse) else "create"
@@ -120,7 +125,11 @@ def test_recorded_answers(server, clients, mode):
     if method == "parse":
         rows = [row for row in rows if row["kind"] not in ("embeddings", "completions")]
     if mode is modes.create_generator:
-        rows = [row for row in rows if row["kind"] in ("chat", "messages") and isinstance(row["request"].get("messages"), list)]
+        rows = [
+            row
+            for row in rows
+            if row["kind"] in ("chat", "messages") and isinstance(row["request"].get("messages"), list)
+        ]
     for row in rows_for(mode, rows):
         _, made = compared(case_of(row, mode, method), server, clients)
         if row["status"] != 200:
@@ -193,20 +202,26 @@ def test_a_stream_cut_at_every_chunk(server, clients, api, end):
             method = f"{api}.{'stream' if mode is modes.helper else 'create'}"
             case = Case(LIBRARIES[api], method, mode, asked, Answer(chunks, 200, whole.headers), None)
             _, made = compared(case, server, clients)
-            told = any(b"finish_reason\": \"stop" in chunk or b"stop_reason\": \"end" in chunk for chunk in whole.chunks[:length])
+            told = any(
+                b'finish_reason": "stop' in chunk or b'stop_reason": "end' in chunk for chunk in whole.chunks[:length]
+            )
             told = told or any(b"response.completed" in chunk for chunk in whole.chunks[:length])
             assert made.error or keys.FAULT in made.attributes or told, (mode.__name__, length)
 
 
 def test_usage_may_stand_in_the_last_chunk_only(server, clients):
-    case = Case("openai", "chat.completions.create", modes.stream, shapes_table.CHAT, STREAMS["chat.completions"][1], None)
+    case = Case(
+        "openai", "chat.completions.create", modes.stream, shapes_table.CHAT, STREAMS["chat.completions"][1], None
+    )
     _, made = compared(case, server, clients)
     assert "usage" not in json.dumps(CHAT_EVENTS[:-1])
     assert made.attributes[keys.USAGE_OUTPUT_TOKENS] == 7
 
 
 @pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("mode", [modes.stream, modes.astream, modes.stream_next, modes.helper], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "mode", [modes.stream, modes.astream, modes.stream_next, modes.helper], ids=lambda m: m.__name__
+)
 def test_an_error_in_the_middle_of_a_stream(server, clients, api, mode):
     asked, whole, _ = STREAMS[api]
     broken = {"error": {"message": "overloaded", "type": "server_error"}}
@@ -232,7 +247,9 @@ PAGES = [
 
 
 @pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("mode", [*modes.WHOLE, modes.stream, modes.astream, modes.raw_stream], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "mode", [*modes.WHOLE, modes.stream, modes.astream, modes.raw_stream], ids=lambda m: m.__name__
+)
 def test_a_page_or_broken_json_at_status_200(server, clients, api, mode):
     asked = STREAMS[api][0]
     for answer in PAGES:

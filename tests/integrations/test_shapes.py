@@ -28,8 +28,10 @@ def clients(server):
 def text_of(output):
     if "content" in output:
         return output["content"]
-    return {key: [v.type if isinstance(v, Placeholder) else v for v in value] if isinstance(value, list) else value
-            for key, value in output.items()}
+    return {
+        key: [v.type if isinstance(v, Placeholder) else v for v in value] if isinstance(value, list) else value
+        for key, value in output.items()
+    }
 
 
 @pytest.mark.parametrize("case", shapes_table.CASES, ids=[case.name for case in shapes_table.CASES])

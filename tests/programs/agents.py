@@ -66,9 +66,17 @@ output react.think#2
 @td.functional_node(kind="llm", name="fc.chat")
 def chat(messages: list[dict], tools: list[dict]) -> dict:
     if messages[-1]["role"] == "tool":
-        return {"role": "assistant", "content": "Take an umbrella: showers are likely in Bergen after lunch.", "tool_calls": None}
+        return {
+            "role": "assistant",
+            "content": "Take an umbrella: showers are likely in Bergen after lunch.",
+            "tool_calls": None,
+        }
     call = {"name": "forecast", "arguments": json.dumps({"city": "Bergen", "day": "tomorrow"})}
-    return {"role": "assistant", "content": None, "tool_calls": [{"id": "call_8fe2", "type": "function", "function": call}]}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "call_8fe2", "type": "function", "function": call}],
+    }
 
 
 @td.functional_node(kind="tool", name="fc.forecast")

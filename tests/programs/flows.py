@@ -42,9 +42,11 @@ output count.parse#0
 
 @td.functional_node(kind="llm", name="tree.condense")
 def condense(text: str) -> str:
-    return {"T": "Tides follow the moon.", "S": "Storms can raise the water by metres.", "D": "Dikes hold it back."}.get(
-        text[0], "Moon and storm lift the sea, dikes hold it."
-    )
+    return {
+        "T": "Tides follow the moon.",
+        "S": "Storms can raise the water by metres.",
+        "D": "Dikes hold it back.",
+    }.get(text[0], "Moon and storm lift the sea, dikes hold it.")
 
 
 @td.functional_node(name="tree.summarize")
@@ -71,7 +73,11 @@ output tree.condense#2
 
 @td.functional_node(kind="llm", name="stream.story")
 def story(prompt: str):
-    yield from ["The lighthouse keeper counted seven ships. ", "One of them did not answer his lamp. ", "He rowed out alone."]
+    yield from [
+        "The lighthouse keeper counted seven ships. ",
+        "One of them did not answer his lamp. ",
+        "He rowed out alone.",
+    ]
 
 
 @td.functional_node(name="stream.speak")
@@ -110,8 +116,14 @@ def debate_prompt(side: str, motion: str, heard: str) -> str:
 async def argue(prompt: str) -> str:
     await asyncio.sleep(0)
     if "Said before: (none)" in prompt:
-        return "Short weeks make rested people." if "for" in prompt[:12] else "Shops that close early lose their street."
-    return "Rest is no comfort to those without work." if "against" in prompt[:16] else "Streets live from people with time."
+        return (
+            "Short weeks make rested people." if "for" in prompt[:12] else "Shops that close early lose their street."
+        )
+    return (
+        "Rest is no comfort to those without work."
+        if "against" in prompt[:16]
+        else "Streets live from people with time."
+    )
 
 
 @td.functional_node(kind="llm", name="debate.judge")

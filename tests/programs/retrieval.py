@@ -39,7 +39,9 @@ def rag_with_reranking():
     question = "Which Habsburg city stands on the Danube?"
     scored = []
     for passage in retrieve(question):
-        reply = score(f"Rate from 0 to 10 how well the passage answers.\nPassage: {passage}\nQuestion: {question}\nScore:")
+        reply = score(
+            f"Rate from 0 to 10 how well the passage answers.\nPassage: {passage}\nQuestion: {question}\nScore:"
+        )
         scored.append((int(reply), passage))
     scored.sort(reverse=True)
     return answer(rag_prompt(question, [passage for _, passage in scored[:2]]))

@@ -182,10 +182,7 @@ class Recording:
 def is_idle() -> bool:
     """True when nothing is recorded, exported or measured in this process: a traced call is then a plain call."""
     return (
-        not open_recordings
-        and api._TRACER_PROVIDER is None
-        and spans._export.chosen is None
-        and not metering.is_on()
+        not open_recordings and api._TRACER_PROVIDER is None and spans._export.chosen is None and not metering.is_on()
     )
 
 

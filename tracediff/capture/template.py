@@ -82,9 +82,7 @@ def read_template(function: FunctionType) -> Template:
     reader = _Reader(_parameter_names(found.node) - own, own)
     reader.read(returned)
     text, variables, names = _named(reader.pieces)
-    slots = tuple(
-        (names[piece.key], piece.item, piece.field) for piece in reader.pieces if isinstance(piece, _Slot)
-    )
+    slots = tuple((names[piece.key], piece.item, piece.field) for piece in reader.pieces if isinstance(piece, _Slot))
     return Template(text, variables, slots, found, tuple(reader.items))
 
 

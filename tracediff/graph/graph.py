@@ -141,9 +141,7 @@ class ParameterGraph:
         return loaded
 
     @classmethod
-    def from_otlp(
-        cls, source: str | os.PathLike[str] | Mapping[str, Any], run_id: str | None = None
-    ) -> ParameterGraph:
+    def from_otlp(cls, source: str | os.PathLike[str] | Mapping[str, Any], run_id: str | None = None) -> ParameterGraph:
         """Return the graph of a run from exported spans: OTLP JSON, one document or one a line, in any order.
 
         With content export on it is the graph of the process; without, what was inferred there, without values.
