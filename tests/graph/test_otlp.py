@@ -57,7 +57,7 @@ def without_content(monkeypatch):
     monkeypatch.delenv(keys.CAPTURE_CONTENT_VARIABLE, raising=False)
 
 
-@trainable_prompt(name="app.task")
+@trainable_prompt(name="otlp.task")
 def task():
     return "You count xylophones and other instruments, and nothing else."
 
@@ -170,13 +170,13 @@ def test_an_output_said_after_the_end_counts(export, with_content):
 
 def test_stated_links_travel_with_the_run(export, with_content):
     out = export()
-    link("app.task", "app.tidy.text", kind="skip")
+    link("otlp.task", "app.tidy.text", kind="skip")
     try:
         with record() as run:
             program("how many?")
         live = run.graph()
     finally:
-        unlink("app.task", "app.tidy.text")
+        unlink("otlp.task", "app.tidy.text")
     assert any(edge.kind == "skip" for edge in live.edges)
     assert ParameterGraph.from_otlp(out.document()).to_json() == live.to_json()
 
@@ -312,7 +312,7 @@ def test_a_length_limit_that_cut_values_is_said(export, monkeypatch, length, con
             program("how many?")
         graph = ParameterGraph.from_otlp(out.document())
         assert any("limit" in note for note in graph.notes)
-        assert {node.name for node in graph.nodes} >= {"app.retrieve", "app.model", "app.task"}
+        assert {node.name for node in graph.nodes} >= {"app.retrieve", "app.model", "otlp.task"}
     else:  # the very ids are cut
         with record():
             program("how many?")
