@@ -29,7 +29,7 @@ def calling_site(client: str = "") -> str | None:
         if module == "asyncio.events":
             return None
         package = module.partition(".")[0]
-        if package != client and code.co_name not in _BODIES and not _is_library(code.co_filename, package):
+        if package != client and code.co_name not in _BODIES and not is_library(code.co_filename, package):
             spec = frame.f_globals.get("__spec__")
             name = _module_name(module, getattr(spec, "name", None), frame.f_globals.get("__file__"))
             return name if code.co_name == "<module>" else f"{name}.{code.co_qualname}"
@@ -45,7 +45,7 @@ def _module_name(name: str, spec_name: str | None, file: str | None) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_library(filename: str, package: str) -> bool:
+def is_library(filename: str, package: str) -> bool:
     """Tell whether a file is not the user's."""
     if package.startswith(_OWN_PACKAGES) or filename.startswith("<frozen"):
         return True

@@ -13,7 +13,7 @@ from typing import Any
 import wrapt
 
 from tracediff import attributes as keys
-from tracediff.capture import live, metering, recorder, spans
+from tracediff.capture import live, metering, outgoing, recorder, spans
 from tracediff.capture.callsite import calling_site
 from tracediff.capture.context import SCOPE_KEY, current_context, detach
 from tracediff.capture.faults import faults
@@ -72,8 +72,8 @@ class _Patch:
         for name in self.library.clients:
             owner = next(base for base in getattr(module, name).__mro__ if "request" in vars(base))
             original = vars(owner)["request"]
-            wrap = _async_request if inspect.iscoroutinefunction(original) else _sync_request
-            replaced: Any = functools.wraps(original)(wrap(self, _called(original)))
+            wrap, watch = _SYNC if not inspect.iscoroutinefunction(original) else _ASYNC
+            replaced: Any = functools.wraps(original)(watch(self, wrap(self, _called(original))))
             replaced.__signature__ = inspect.signature(original)  # for those who do not follow __wrapped__
             self._patched.append((owner, original, replaced))
             owner.request = replaced
@@ -125,6 +125,34 @@ def _async_request(patch: _Patch, original: Callable[..., Any]) -> Callable[...,
         return result
 
     return request
+
+
+def _sync_watched(patch: _Patch, recorded: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the recorded request, with what watchers of requests make of it sent in its place."""
+
+    def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+        if not (patch.is_on and outgoing.is_watched()):
+            return recorded(client, *args, **kwargs)
+        with outgoing.sending(patch.library.shape_of, args, kwargs):
+            return recorded(client, *args, **kwargs)
+
+    return request
+
+
+def _async_watched(patch: _Patch, recorded: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the recorded request, with what watchers of requests make of it sent in its place."""
+
+    async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+        if not (patch.is_on and outgoing.is_watched()):
+            return await recorded(client, *args, **kwargs)
+        with outgoing.sending(patch.library.shape_of, args, kwargs):
+            return await recorded(client, *args, **kwargs)
+
+    return request
+
+
+_SYNC = _sync_request, _sync_watched
+_ASYNC = _async_request, _async_watched
 
 
 def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Request | None:

@@ -1,0 +1,255 @@
+"""Observation: what a program's requests say, and the parameters that its source explains them by."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tracediff.capture import outgoing
+from tracediff.capture.callsite import calling_site
+from tracediff.capture.prompts import declared_parameters
+from tracediff.discover.declared import declared_outputs
+from tracediff.discover.explain import Entry, Explainer, Match, walk
+from tracediff.discover.index import SourceIndex
+from tracediff.discover.parameterfile import Discovered, Status
+from tracediff.discover.requests import SYSTEM, USER, Place, places, tool_names
+from tracediff.discover.sites import site_key
+from tracediff.discover.source import Template
+from tracediff.parameters import split
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_SHOWN = 200
+_MODULE_LEVEL = "the whole user message: the input of a demo, or a prompt? Set trainable if it is a prompt"
+_LISTED = "one of several texts in a list: data, or a prompt? Set trainable if it is a prompt"
+_SOMETIMES = "not in every call: data, or a prompt? Set trainable if it is a prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request of the program."""
+
+    site: str
+    """The user's function that sent it; empty where there is none."""
+    model: str
+    tools: tuple[str, ...]
+    places: tuple[Place, ...]
+    declared: tuple[str, ...]
+    """Outputs of the prompts that the program itself declares, up to then in this run."""
+
+
+class Observation:
+    """Gathers requests while it is watching. It changes none."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, suffix: str, body: Mapping[str, Any]) -> None:
+        """Keep a request."""
+        found = tuple(places(suffix, body))
+        if found:
+            sent = Sent(
+                calling_site() or "", str(body.get("model", "")), tool_names(body), found, tuple(declared_outputs(()))
+            )
+            with self._lock:
+                self.sent.append(sent)
+
+    def watch(self) -> Any:
+        """Look at requests from now on; return what ends it."""
+        return outgoing.watch(self)
+
+
+@dataclass(slots=True)
+class _Use:
+    """One template where it was found."""
+
+    match: Match[Template]
+    place: Place
+    call: Sent
+    is_inner: bool
+    group: str = ""
+    """Key of the call's site."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the source says of the observed requests."""
+
+    parameters: tuple[Discovered, ...] = ()
+    unexplained: list[dict[str, str]] = field(default_factory=list)
+    groups: tuple[str, ...] = ()
+    """Of each observed call, in order: the key of its site."""
+
+
+def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
+    """Return the parameters of the observed requests, in order of first use."""
+    index = index or SourceIndex()
+    explainer: Explainer[Template] = Explainer(list(_entries(index.templates())))
+    uses: dict[int, list[_Use]] = {}
+    findings = Findings()
+    unexplained: dict[tuple[str, str, str], None] = {}
+    groups: list[str] = []
+    for call in sent:
+        found: list[_Use] = []
+        for place in call.places:
+            matches = explainer.explain(place.text, call.site)
+            top = set(map(id, matches))
+            used = [
+                _Use(match, place, call, id(match) not in top)
+                for match in walk(matches)
+                if not _is_declared(place.text[match.found.start : match.found.end], call.declared)
+            ]
+            found += used
+            if not matches and place.text.strip() and not _is_declared(place.text, call.declared):
+                unexplained[place.role, call.site, place.text[:_SHOWN]] = None
+        key = _group(call, found)
+        groups.append(key)
+        for use in found:
+            use.group = key
+            uses.setdefault(id(use.match.entry.owner), []).append(use)
+    findings.groups = tuple(groups)
+    findings.parameters = tuple(_parameters(uses.values(), Counter(groups)))
+    findings.unexplained = [{"role": role, "site": site, "text": text} for role, site, text in unexplained]
+    return findings
+
+
+def _entries(templates: Iterable[Template]) -> Iterator[Entry[Template]]:
+    """Yield what may explain: every reading, whole and without the slots at its edges; equal texts once."""
+    seen: set[tuple[str, ...]] = set()
+    declared = {" ".join(parameter.text.split()) for parameter in declared_parameters()}
+    for template in templates:
+        for pattern in template.patterns:
+            if " ".join(pattern.literals[0].split()) in declared and not pattern.slots:
+                continue
+            for form in (pattern, pattern.trimmed()):
+                if form is not None and form.key not in seen:
+                    seen.add(form.key)
+                    yield Entry(form, template, template.module)
+
+
+def _is_declared(text: str, declared: Iterable[str]) -> bool:
+    return any(text in output for output in declared)
+
+
+def _group(call: Sent, uses: Sequence[_Use]) -> str:
+    first_user = next((place.path for place in call.places if place.role == USER), ())
+    system = [use.match.entry.owner.place for use in uses if use.place.role == SYSTEM]
+    user = [use.match.entry.owner.place for use in uses if use.place.path == first_user and first_user]
+    return site_key(system, user, node=call.site, tools=call.tools, model=call.model)
+
+
+def _parameters(groups: Iterable[list[_Use]], calls: Mapping[str, int]) -> Iterator[Discovered]:
+    names: set[str] = set()
+    for uses in groups:
+        # The form that was found in the middle of a text also explains a whole one, not the other way round.
+        pattern = min((use.match.entry.pattern for use in uses), key=lambda pattern: len(pattern.slots))
+        same = [use for use in uses if use.match.entry.pattern is pattern]
+        template = same[0].match.entry.owner
+        text, variables = _text(same)
+        status, note = _status(same, calls)
+        sites = tuple(dict.fromkeys(use.call.site for use in uses if use.call.site))
+        name = _fresh(template.name, names)
+        names.add(name)
+        yield Discovered(
+            name,
+            text,
+            variables,
+            status,
+            " and ".join(dict.fromkeys(use.place.role for use in uses)) + (f" of {sites[0]}" if sites else ""),
+            _shown_path(template.file),
+            template.line,
+            template.end_line,
+            sites,
+            note,
+        )
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    made, number = name, 1
+    while made in taken:
+        number += 1
+        made = f"{name}_{number}"
+    return made
+
+
+def _shown_path(file: str) -> str:
+    """Return a file's path from the current folder, where it lies below it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
+def _status(uses: Sequence[_Use], calls: Mapping[str, int]) -> tuple[Status, str]:
+    first = uses[0]
+    template, pattern = first.match.entry.owner, first.match.entry.pattern
+    if any(form.slots for form in (pattern, *template.patterns)):
+        return "trainable", ""
+    if all(_is_whole_input(use) for use in uses):
+        return "frozen", _MODULE_LEVEL
+    if template.is_listed:
+        return "frozen", _LISTED
+    seen = Counter(use.group for use in uses)
+    if any(use.is_inner for use in uses) and any(seen[group] < calls[group] for group in seen):
+        return "frozen", _SOMETIMES
+    return "trainable", ""
+
+
+def _is_whole_input(use: _Use) -> bool:
+    """Tell whether a text is all that the user says in a request."""
+    said = [place for place in use.call.places if place.role == USER]
+    return len(said) == 1 and said[0] is use.place and use.place.text.strip() == _literal(use, 0).strip()
+
+
+def _literal(use: _Use, number: int) -> str:
+    """Return a literal as it stands in the request, where its place is certain, else as in the source."""
+    span = use.match.found.spans[number]
+    if span is None:
+        return use.match.entry.pattern.literals[number]
+    return use.place.text[span[0] : span[1]]
+
+
+def _text(uses: Sequence[_Use]) -> tuple[str, tuple[str, ...]]:
+    """Return a parameter's text and variables; slots of one name that ever differ get names of their own."""
+    pattern = uses[0].match.entry.pattern
+    literals = [_literal(uses[0], number) for number in range(len(pattern.literals))]
+    hints = [name if _NAME.match(name) else "" for name in pattern.slots]
+    taken: dict[str, list[int]] = {}
+    names: list[str] = []
+    values = [_values(use) for use in uses]
+    for number, hint in enumerate(hints):
+        same = next(
+            (
+                names[earlier]
+                for earlier in taken.get(hint, ())
+                if hint and all(v[number] is not None and v[number] == v[earlier] for v in values)
+            ),
+            "",
+        )
+        names.append(same or _variable(hint, {*names}, literals))
+        taken.setdefault(hint, []).append(number)
+    while True:
+        text = literals[0] + "".join(f"{{{n}}}{literal}" for n, literal in zip(names, literals[1:], strict=True))
+        if [variable for _, variable in split(text, tuple(names)) if variable is not None] == names:
+            return text, tuple(dict.fromkeys(names))
+        names = [f"{name}_" for name in names]  # a brace of a literal beside a slot reads as another slot
+
+
+def _variable(hint: str, taken: set[str], literals: Sequence[str]) -> str:
+    name, number = hint or "slot_1", 1
+    while name in taken or any("{" + name + "}" in literal for literal in literals):
+        number += 1
+        name = f"{hint or 'slot'}_{number}"
+    return name
+
+
+def _values(use: _Use) -> list[str | None]:
+    """Return the value of each slot; None where it is not certain."""
+    values: list[str | None] = [None] * len(use.match.entry.pattern.slots)
+    for first, last, (start, end) in use.match.found.gaps:
+        if last - first == 1:
+            values[first] = use.place.text[start:end]
+    return values
