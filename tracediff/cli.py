@@ -1,4 +1,4 @@
-"""The command line: `tracediff demo | optimize | eval | diff | report | graph | params`.
+"""The command line: `tracediff demo | discover | optimize | eval | diff | report | graph | params`.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, 3 finished without an improvement, 4 stopped by a budget, 130 interrupted.
 """
@@ -32,6 +32,9 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+ParametersOption = Annotated[
+    Path | None, typer.Option(help="A file of `tracediff discover`: prompts that the program does not declare.")
+]
 Target = Annotated[str, typer.Argument(metavar="MODULE:PROGRAM", help="Such as app:answer, or path/app.py:answer.")]
 
 
@@ -100,6 +103,7 @@ def optimize(
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Seconds at most.")] = None,
     one_at_a_time: Annotated[bool, typer.Option(help="Change one parameter a step instead of all.")] = False,
     gradients: Annotated[bool, typer.Option(help="Without: the optimizer sees raw inputs, outputs and scores.")] = True,
+    parameters: ParametersOption = None,
     as_json: Json = False,
 ) -> None:
     """Improve the prompts of a program and write them to RUN_DIR/prompts.json.
@@ -133,6 +137,7 @@ def optimize(
             max_in_flight=in_flight,
             one_at_a_time=one_at_a_time,
             gradients=gradients,
+            parameters=parameters,
             progress=progress,
         )
     _finish(result, run_dir, as_json=as_json)
@@ -144,6 +149,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="JSONL: one sample a line.")],
     metric: Annotated[str, typer.Option(help="MODULE:METRIC, metric(prediction, sample) -> number in [0, 1].")],
     prompts: Annotated[Path | None, typer.Option(help="A prompts file to use instead of the code's texts.")] = None,
+    parameters: ParametersOption = None,
     in_flight: Annotated[int, typer.Option(min=1, help="Samples at the same time.")] = 16,
     as_json: Json = False,
 ) -> None:
@@ -152,11 +158,17 @@ def evaluate(
     Example: tracediff eval app:answer --data test.jsonl --metric app:exact --prompts runs/1/prompts.json
     """
     import tracediff
+    from tracediff import discover as discovery
     from tracediff.store import load
 
     tracediff.instrument()
     target, measure = load_object(program), load_object(metric)
-    with _interruptible("no score is kept"), tracediff.using(load(prompts) if prompts else {}):
+    found_before = discovery.load(parameters).parameters if parameters else ()
+    with (
+        _interruptible("no score is kept"),
+        discovery.discovered(found_before),
+        tracediff.using(load(prompts) if prompts else {}),
+    ):
         found = tracediff.evaluate(target, data, measure, max_in_flight=in_flight)
     from tracediff.report.summary import evaluation_lines, evaluation_object
 
@@ -230,25 +242,79 @@ def graph(
 
 @app.command()
 def params(
-    module: Annotated[str, typer.Argument(metavar="MODULE", help="A module with trainable prompts.")],
+    source: Annotated[str, typer.Argument(metavar="MODULE|FILE", help="A module with trainable prompts, or a file.")],
     as_json: Json = False,
 ) -> None:
-    """List the trainable prompts that a module declares.
+    """List the trainable prompts that a module declares, or those of a parameters file.
 
     Example: tracediff params app
+    Example: tracediff params parameters.json
     """
     from dataclasses import asdict
 
+    from tracediff import discover as prompts
     from tracediff.capture import declared_parameters
     from tracediff.report.graph_view import terminal
 
-    _import(module.partition(":")[0])
-    found = list(declared_parameters())
+    if source.endswith(".json"):
+        found = prompts.load(source).parameters
+        if as_json:
+            print(json.dumps([asdict(entry) for entry in found]))
+        for entry in () if as_json else found:
+            print(terminal(_entry(entry, entry.text)))
+        return
+    _import(source.partition(":")[0])
+    declared = list(declared_parameters())
     if as_json:
-        print(json.dumps([asdict(parameter) for parameter in found]))
-    for parameter in () if as_json else found:
+        print(json.dumps([asdict(parameter) for parameter in declared]))
+    for parameter in () if as_json else declared:
         state = "" if parameter.trainable else " (not trainable)"
         print(terminal(f"{parameter.name}{state}  {parameter.file}:{parameter.line}\n{parameter.text}\n"))
+
+
+def _entry(entry: Any, text: str) -> str:
+    """Return one entry of a parameters file for the terminal."""
+    note = f"\n({entry.note})" if entry.note else ""
+    return f"{entry.name} [{entry.status}]  {entry.file}:{entry.line}  {entry.role}{note}\n{text}\n"
+
+
+@app.command()
+def discover(
+    program: Target,
+    samples: Annotated[Path, typer.Option(help="JSONL: one sample a line; a few that differ are enough.")],
+    out: Annotated[Path, typer.Option(help="The file to write; refused if it is there.")] = Path("parameters.json"),
+    limit: Annotated[int, typer.Option(min=1, help="Samples to run at most; each pays its model calls.")] = 5,
+    force: Annotated[bool, typer.Option(help="Write over a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the prompts of a program that declares none, and write them to a file to read, edit and train.
+
+    Example: tracediff discover app:answer --samples train.jsonl --out parameters.json
+    """
+    import tracediff
+    from tracediff import discover as prompts
+    from tracediff.report.graph_view import terminal
+    from tracediff.training.discovering import discover_parameters
+
+    if out.exists() and not force:
+        raise UsageError(f"{out} is there already, perhaps edited by hand. Give another --out, or --force")
+    tracediff.instrument()
+    with _interruptible("nothing is written"):
+        found = discover_parameters(load_object(program), samples, limit=limit)
+    prompts.save(out, found.file)
+    for fault in found.faults:
+        print(f"tracediff: {terminal(fault)}", file=sys.stderr)
+    if as_json:
+        print(out.read_text(encoding="utf-8"), end="")
+        return
+    for entry in found.file.parameters:
+        first = next(line.strip() for line in entry.text.splitlines() if line.strip())
+        print(terminal(_entry(entry, first)), end="")
+    for text in found.file.unexplained:
+        first = next(line.strip() for line in text["text"].splitlines() if line.strip())
+        print(terminal(f"not in the source: {text['role']} of {text['site'] or 'no function'}: {first[:80]}"))
+    print(f"{found.requests} requests in {found.samples} runs. Wrote {out}: freeze or delete entries, then")
+    print(f"tracediff optimize {program} --parameters {out} --train TRAIN.jsonl --val VAL.jsonl ...")
 
 
 def _budget(calls: int | None, tokens: int | None, seconds: float | None) -> Mapping[str, Any] | None:

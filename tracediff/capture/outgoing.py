@@ -15,6 +15,9 @@ from tracediff.capture import spans
 from tracediff.capture.context import current_context, current_scope
 from tracediff.capture.faults import faults
 
+NOT_SENT = "a candidate's text was not sent: "
+"""Begins the reason that makes a trial invalid."""
+
 Watcher: TypeAlias = Callable[[str, Mapping[str, Any]], Mapping[str, Any] | None]
 """(suffix of the call's shape, body) -> the body to send in its place, None to send it as it is. Changes nothing."""
 
@@ -94,5 +97,5 @@ def note_invalid(reason: str) -> None:
     recording = None if scope is None else scope.recording
     while recording is not None:
         if recording.is_trial and recording.is_open:
-            recording.lost.append(reason)
+            recording.lost.append(NOT_SENT + reason)
         recording = recording.outer

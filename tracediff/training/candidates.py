@@ -32,7 +32,11 @@ class Trained:
 class Parameters:
     """The parameters that the runs have shown so far, by name, in order of first use."""
 
-    def __init__(self, constraints: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self, constraints: Mapping[str, Mapping[str, Any]] | None = None, discovered: Iterable[Parameter] = ()
+    ) -> None:
+        """Know none so far; ``discovered`` are those of a parameters file, which no code declares."""
+        self._discovered = {parameter.name: parameter for parameter in discovered}
         if constraints is not None and not isinstance(constraints, Mapping):
             raise UsageError(f"constraints: expected a mapping parameter name -> limits, not {constraints!r}")
         self._constraints = {name: _checked(name, given) for name, given in (constraints or {}).items()}
@@ -89,6 +93,12 @@ class Parameters:
         """Raise NoParameters when no trainable prompt was read, UsageError for a constraint on an unknown one."""
         if not any(parameter.trainable for parameter in self._known.values()):
             untrained = ", ".join(self._known)
+            if self._discovered:
+                raise NoParameters(
+                    f"{program} sent no trainable prompt of the parameters file, which has "
+                    f"{sum(p.trainable for p in self._discovered.values())}, or the client it uses is not instrumented (tracediff.instrument()). If its source has "
+                    "changed, run `tracediff discover` again"
+                )
             raise NoParameters(
                 f"{program} read no trainable prompt, so there is nothing to train. "
                 + (f"Only prompts with trainable=False were read: {untrained}. " if untrained else "")
@@ -103,7 +113,8 @@ class Parameters:
 
     def of_code(self) -> tuple[Parameter, ...]:
         """Return every parameter with the code's own text, where that is known: training may start from another one."""
-        code = {parameter.name: parameter.text for parameter in declared_parameters()}
+        known = [*declared_parameters(), *self._discovered.values()]
+        code = {parameter.name: parameter.text for parameter in known}
         return tuple(replace(p, text=code.get(name, p.text)) for name, p in self._known.items())
 
     def current(self, candidate: Trained) -> dict[str, Parameter]:

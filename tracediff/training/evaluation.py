@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tracediff.capture.outgoing import NOT_SENT
 from tracediff.errors import EngineRefused, EngineUnavailable, LostContext, UsageError
 from tracediff.graph.runs import Run
 from tracediff.parameters import Candidate
@@ -173,6 +174,11 @@ def raise_excluded(results: Sequence[SampleResult]) -> None:
     missing = [result for result in results if not result.is_valid]
     share = f"{len(missing)} of {len(results)} samples have no score"
     lost = [result for result in missing if result.fault == "lost"]
+    if lost and lost[0].message.startswith(NOT_SENT):
+        raise LostContext(
+            f"{share}: in sample {lost[0].sample_id!r} {lost[0].message}. Freeze this prompt in its file, or "
+            "run `tracediff discover` again with samples like this one"
+        )
     if lost:
         raise LostContext(
             f"{share}: in sample {lost[0].sample_id!r} the run's context was lost at {lost[0].message}. Code that runs "

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tracediff import discover
 from tracediff.autodiff import templates
 from tracediff.engine import Engine, connect
 from tracediff.errors import UsageError
@@ -60,6 +61,7 @@ def optimize(
     one_at_a_time: bool = False,
     gradients: bool = True,
     constraints: Mapping[str, Mapping[str, Any]] | None = None,
+    parameters: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Return the best prompts found for ``program``; LLM-AutoDiff (arXiv 2501.16673), algorithm 2.
@@ -93,6 +95,8 @@ def optimize(
         one_at_a_time: Change one parameter a step instead of all jointly.
         gradients: False is the paper's ablation: the optimizer sees raw inputs, outputs and scores.
         constraints: Parameter name -> ``{"frozen": [...], "max_chars": n, "trainable": bool}``, over the code's own.
+        parameters: File of the prompts that ``tracediff discover`` found in a program that declares none; they are
+            trained beside those that it declares.
         progress: Told what happens.
 
     Raises:
@@ -128,6 +132,7 @@ async def aoptimize(
     one_at_a_time: bool = False,
     gradients: bool = True,
     constraints: Mapping[str, Mapping[str, Any]] | None = None,
+    parameters: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Return the best prompts found for ``program``, as ``optimize`` does, without blocking the running loop.
@@ -173,18 +178,27 @@ class _Session:
     one_at_a_time: bool
     gradients: bool
     constraints: Mapping[str, Mapping[str, Any]] | None
+    parameters: str | os.PathLike[str] | None
     progress: Progress | None
     executors: list[Executor] = field(default_factory=list)
 
     def run(self, loop: asyncio.AbstractEventLoop | None) -> Result:
         """Open what is needed, train, and close it."""
         self._check()
+        if self.parameters is None:
+            return self._run(loop, ())
+        found = discover.load(self.parameters).parameters
+        with discover.discovered(found):
+            return self._run(loop, found)
+
+    def _run(self, loop: asyncio.AbstractEventLoop | None, found: tuple[discover.Discovered, ...]) -> Result:
+        """Train with discovered prompts in use."""
         train, val, test = self._splits()
         optimizer = optimizer_named(self.optimizer)
         critic = _engine(self.critic)
         proposer = critic if self.proposer is None else _engine(self.proposer)
         ledger = Ledger(Budget.of(self.budget))
-        parameters = Parameters(self.constraints)
+        parameters = Parameters(self.constraints, [entry.parameter() for entry in found])
         parameters.check_declared()
         with Executor(self.program, max_in_flight=self.max_in_flight, loop=loop) as executor:
             self.executors.append(executor)
@@ -293,6 +307,7 @@ class _Session:
             "seed": self.seed,
             "budget": asdict(Budget.of(self.budget)),
             "constraints": self.constraints,
+            "parameters": None if self.parameters is None else _file_hash(self.parameters),
         }
         return Journal.in_memory(header) if self.run_dir is None else Journal.create(self.run_dir, header)
 
@@ -324,6 +339,10 @@ def _source_hash(program: object) -> str:
         )
     except (OSError, TypeError):
         return ""
+
+
+def _file_hash(path: str | os.PathLike[str]) -> str:
+    return text_hash(Path(path).read_text(encoding="utf-8", errors="surrogatepass"))
 
 
 def _critic_hashes() -> dict[str, str]:
