@@ -94,10 +94,11 @@ class Parameters:
         if not any(parameter.trainable for parameter in self._known.values()):
             untrained = ", ".join(self._known)
             if self._discovered:
+                count = sum(parameter.trainable for parameter in self._discovered.values())
                 raise NoParameters(
-                    f"{program} sent no trainable prompt of the parameters file, which has "
-                    f"{sum(p.trainable for p in self._discovered.values())}, or the client it uses is not instrumented (tracediff.instrument()). If its source has "
-                    "changed, run `tracediff discover` again"
+                    f"{program} sent none of the {count} trainable prompts of the parameters file, or its client is not "
+                    "instrumented (tracediff.instrument()). If its source has changed, run `tracediff discover` again"
+                    + (f". Prompts with trainable=False were read: {untrained}" if untrained else "")
                 )
             raise NoParameters(
                 f"{program} read no trainable prompt, so there is nothing to train. "
