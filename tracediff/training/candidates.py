@@ -96,8 +96,8 @@ class Parameters:
             if self._discovered:
                 count = sum(parameter.trainable for parameter in self._discovered.values())
                 raise NoParameters(
-                    f"{program} sent none of the {count} trainable prompts of the parameters file, or its client is not "
-                    "instrumented (tracediff.instrument()). If its source has changed, run `tracediff discover` again"
+                    f"{program} sent none of the {count} trainable prompts of the parameters file, or the client is "
+                    "not instrumented (tracediff.instrument()). If its source has changed, run `tracediff discover` again"
                     + (f". Prompts with trainable=False were read: {untrained}" if untrained else "")
                 )
             raise NoParameters(
