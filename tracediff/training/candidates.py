@@ -97,8 +97,8 @@ class Parameters:
                 count = sum(parameter.trainable for parameter in self._discovered.values())
                 raise NoParameters(
                     f"{program} sent none of the {count} trainable prompts of the parameters file, or the client is "
-                    "not instrumented (tracediff.instrument()). If its source has changed, run `tracediff discover` again"
-                    + (f". Prompts with trainable=False were read: {untrained}" if untrained else "")
+                    "not instrumented (tracediff.instrument()). If its source has changed, run `tracediff discover` "
+                    "again." + (f" Prompts with trainable=False were read: {untrained}" if untrained else "")
                 )
             raise NoParameters(
                 f"{program} read no trainable prompt, so there is nothing to train. "
