@@ -203,6 +203,8 @@ class Call:
     """Reads the attributes that nobody needs while the program runs: asked once, when there is a span or a record."""
     is_over = False
     owns_recording = False
+    is_measured = True
+    """Metrics are made of it; not where instrumentation is suppressed."""
     emitted: list[object] | None = None
     yields: list[int] | None = None
     ended = 0
@@ -310,7 +312,7 @@ class Call:
         self.recording._add(self)
         if self.late is not None and (self.span is not None or metering.is_on()):
             self._settle()
-        if self.attributes and metering.is_on():
+        if self.attributes and self.is_measured and metering.is_on():
             metering.measure(self)
         if self.owns_recording:
             self.recording.close()

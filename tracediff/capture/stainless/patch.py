@@ -7,7 +7,6 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 import wrapt
@@ -19,8 +18,10 @@ from tracediff.capture.context import SCOPE_KEY, current_context, detach
 from tracediff.capture.faults import faults
 from tracediff.capture.stainless.calls import attach_client, attach_nothing, take, taken_plainly
 from tracediff.capture.stainless.media import without_media
+from tracediff.capture.stainless.owners import called_with, once, with_subclasses
 from tracediff.capture.stainless.shape import Shape, is_given, settings_of
 from tracediff.capture.stainless.streams import tee_body, tee_items
+from tracediff.capture.stainless.suppression import is_by_tracing_tool, is_recorded
 from tracediff.capture.stainless.watch import Watch
 from tracediff.capture.stainless.wire import decoder_of
 from tracediff.errors import MissingIntegration
@@ -70,13 +71,23 @@ class _Patch:
         if not self.is_on:
             return
         for name in self.library.clients:
-            owner = next(base for base in getattr(module, name).__mro__ if "request" in vars(base))
-            original = vars(owner)["request"]
-            wrap, watch = _SYNC if not inspect.iscoroutinefunction(original) else _ASYNC
-            replaced: Any = functools.wraps(original)(watch(self, wrap(self, _called(original))))
-            replaced.__signature__ = inspect.signature(original)  # for those who do not follow __wrapped__
-            self._patched.append((owner, original, replaced))
-            owner.request = replaced
+            base = [base for base in getattr(module, name).__mro__ if "request" in vars(base)][-1]
+            owners = [owner for owner in with_subclasses(base) if "request" in vars(owner)]
+            for owner in owners:
+                self._patch(owner, owners)
+
+    def _patch(self, owner: type[Any], owners: list[type[Any]]) -> None:
+        original = vars(owner)["request"]
+        is_async = inspect.iscoroutinefunction(original)
+        wrap, watch = _ASYNC if is_async else _SYNC
+        called = called_with(original)
+        made = watch(self, wrap(self, called))
+        if len(owners) > 1:
+            made = once(owner, frozenset(owners), made, called, is_async=is_async)
+        replaced: Any = functools.wraps(original)(made)
+        replaced.__signature__ = inspect.signature(original)  # for those who do not follow __wrapped__
+        self._patched.append((owner, original, replaced))
+        owner.request = replaced
 
     def undo(self) -> None:
         """Restore the classes. A patch that another tool put on top of ours stays."""
@@ -86,13 +97,6 @@ class _Patch:
                 owner.request = original
             # else ours lies below another's now, and goes straight through
         self._patched.clear()
-
-
-def _called(original: Any) -> Callable[..., Any]:
-    """Return what calls a method found in a class; another tool's wrapper must be bound to see its instance."""
-    if type(original) is FunctionType:  # isinstance believes a wrapper's __class__
-        return original
-    return lambda client, *args, **kwargs: original.__get__(client, type(client))(*args, **kwargs)
 
 
 def _sync_request(patch: _Patch, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -164,7 +168,10 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
             return None
         context = current_context()
         scope: Any = context.get(SCOPE_KEY)
-        if (scope is not None and scope.is_suppressed) or spans.is_suppressed(context):
+        if scope is not None and scope.is_suppressed:
+            return None
+        is_hidden = spans.is_suppressed(context)
+        if is_hidden and not (is_recorded(scope) and is_by_tracing_tool(library.name, context)):
             return None
         options = kwargs["options"] if "options" in kwargs else args[1]
         shape = library.shape_of(options.method, options.url)
@@ -181,6 +188,7 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
         if call is None:
             return None
         request = _Request(call, shape, options, is_event_stream=bool(kwargs.get("stream")))
+        call.is_measured = not is_hidden
         request.enter(inputs)
     except Exception as error:  # the program's call goes on without a record
         faults.note(f"beginning a call of {library.name}", error)
