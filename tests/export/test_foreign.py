@@ -168,6 +168,51 @@ def test_beside_ours_theirs_are_not_counted_again():
         assert [node.name for node in graph.nodes] == ["app.ask:chat"]
 
 
+ASKED_HOW = {"messages": [{"role": "user", "content": "How many?"}]}
+BESIDE = {
+    "the response's id": (True, {**convention("How many?", ""), keys.RESPONSE_ID: "r1"}, {keys.RESPONSE_ID: "r1"}),
+    "the text": (True, open_inference("How many?", FIRST), {keys.RESPONSE_ID: "r1"}),
+    "another id": (False, {**convention("How many?", FIRST), keys.RESPONSE_ID: "r2"}, {keys.RESPONSE_ID: "r1"}),
+    "another text": (False, open_inference("How many?", SECOND), {}),
+    "another time": (False, open_inference("How many?", FIRST), {}),
+}
+
+
+@pytest.mark.parametrize("by", BESIDE)
+def test_a_span_of_theirs_that_is_never_the_current_one_is_known_by(by):
+    """It lies beside ours, not around it."""
+    is_same, said, more = BESIDE[by]
+    start, end = (300, 400) if by == "another time" else (90, 210)
+    found = document(
+        ours(9, 50, 800, "app.program", "function", {}, "done", sequence=(1, 6)),
+        ours(1, 100, 200, "app.ask:chat", "llm", ASKED_HOW, {"content": FIRST}, parent=9, sequence=(2, 3), **more),
+        span(3, start, end, said, parent=9),
+    )
+    names = [node.name for node in ParameterGraph.from_otlp(found).nodes if node.kind == "llm"]
+    assert len(names) == (1 if is_same else 2)
+    assert "app.ask:chat" in names
+
+
+@pytest.mark.parametrize(("start", "end", "calls"), [(90, 210, 1), (150, 250, 2)])
+def test_beside_ours_without_content_a_span_around_its_time_is_the_same_call(start, end, calls):
+    bare = {keys.KIND: "llm", keys.SITE: "app.ask:chat", keys.RUN_ID: "f" * 32, keys.SEQUENCE: "2 3"}
+    found = document(
+        ours(9, 50, 800, "app.program", "function", {}, "done", sequence=(1, 6)),
+        span(1, 100, 200, bare, parent=9, scope="tracediff"),
+        span(3, start, end, open_inference("How many?", FIRST), parent=9),
+    )
+    assert len([node for node in ParameterGraph.from_otlp(found).nodes if node.kind == "llm"]) == calls
+
+
+def test_two_tools_that_lie_beside_each_other_saw_one_call():
+    found = document(
+        span(1, 100, 200, open_inference("How many?", FIRST), parent=9),
+        span(3, 110, 190, convention("How many?", FIRST), parent=9, scope="third"),
+        span(2, 300, 400, older(ASKED, SECOND), parent=9),
+    )
+    assert edges(ParameterGraph.from_otlp(found)) == [("1", "2", "messages")]
+
+
 def test_a_call_that_only_theirs_saw_joins_our_run():
     """A client that tracediff does not patch, between two decorated functions."""
     found = document(

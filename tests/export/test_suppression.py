@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 
 import pytest
+import wrapt
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -151,6 +152,35 @@ def test_without_a_recording_nothing_of_a_call_that_a_tool_suppresses_leaves(ser
     server.script(as_json(bodies.chat()))
     ask(server)
     assert ours.get_finished_spans() == ()
+
+
+class Proxy(wrapt.ObjectProxy):
+    def __aiter__(self):
+        return self.__wrapped__.__aiter__()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_stream_that_a_tool_has_put_a_proxy_around_is_followed(server, monkeypatch, is_async):
+    """As OpenInference does, below us when it was turned on first."""
+    owner = openai.AsyncOpenAI if is_async else openai.OpenAI
+    original = owner.request
+    if is_async:
+
+        async def request(client, *args, **kwargs):
+            return Proxy(await original(client, *args, **kwargs))
+    else:
+
+        def request(client, *args, **kwargs):
+            return Proxy(original(client, *args, **kwargs))
+
+    monkeypatch.setattr(owner, "request", request, raising=False)
+    instrument("openai")
+    server.script(events(bodies.chat_chunks()))
+    with record() as run:
+        answer = asyncio.run(ask_async(server, stream=True)) if is_async else ask(server, stream=True)
+    (made,) = run.records
+    assert made.output == {"content": answer} == {"content": "There are seven."}
+    uninstrument()
 
 
 def test_classes_that_a_tool_wrapped_first_and_those_it_did_not_are_seen_once(server, tool):

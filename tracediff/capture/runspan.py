@@ -66,6 +66,12 @@ def is_exported(recording: Recording) -> bool:
     return recording.outer is None and span is not None and span.is_recording()
 
 
+def exported_calls(recording: Recording) -> int:
+    """Return how many of a run's calls had a span; one under ``suppress_instrumentation`` has none."""
+    known = spans.contexts(recording)
+    return sum(call.id in known for call in recording._ended)
+
+
 def close_run(recording: Recording, described: Mapping[str, Any], error: str | None) -> None:
     """End the span of a run whose calls have ended."""
     span = recording._run.span

@@ -2,13 +2,14 @@
 
 Read are the GenAI conventions of today (messages as JSON), of before (``gen_ai.prompt.N.content``), OpenInference and
 Logfire. A model call that two instrumentations have seen is one call: of spans that lie in one another the outermost
-with content counts, and none beside a span of ours.
+with content counts, and none beside a span of ours. Some tools never make their span the current one, so nothing lies
+in it; such a span is known by its time, and by the response's id or its text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tracediff import attributes as keys
@@ -27,7 +28,7 @@ def foreign_runs(spans: Iterable[Span]) -> dict[str, list[SpanRecord]]:
     for trace_id, members in traces.items():
         tree = {span.id: span for span in members}
         said = {span.id: what for span in members if (what := read_span(span)) is not None}
-        calls = _outermost(_joined(said, tree), tree, frozenset())
+        calls = _outermost(_joined(said, tree), tree, {})
         if not any(what.kind == "llm" for what in calls.values()):
             continue
         order = _order([tree[name] for name in calls], tree)
@@ -47,7 +48,7 @@ def adopted(
     """
     others = list(others)
     tree = {span.id: span for span in (*others, *mine.values())}
-    known = frozenset(name for name, record in records.items() if record.kind not in ("function", "prompt"))
+    known = {name: record for name, record in records.items() if record.kind not in ("function", "prompt")}
     said = {
         span.id: what
         for span in others
@@ -110,7 +111,7 @@ def _run_of(span: Span, tree: Mapping[str, Span], mine: Mapping[str, Span]) -> o
     return None if nearest is None else nearest.attributes.get(keys.RUN_ID)
 
 
-def _outermost(said: Mapping[str, Said], tree: Mapping[str, Span], known: frozenset[str]) -> dict[str, Said]:
+def _outermost(said: Mapping[str, Said], tree: Mapping[str, Span], known: Mapping[str, SpanRecord]) -> dict[str, Said]:
     """Return what spans said, model calls once: not those in another one, nor with one of ours above or below.
 
     A span without content gives way to one with content inside it.
@@ -121,7 +122,7 @@ def _outermost(said: Mapping[str, Said], tree: Mapping[str, Span], known: frozen
             covered.update(other.id for other in _ancestors(tree[name], tree))
     full = {name: what for name, what in said.items() if what.kind != "llm" or what.has_content}
     models = {name for name, what in full.items() if what.kind == "llm"}
-    return {
+    outer = {
         name: what
         for name, what in full.items()
         if what.kind != "llm"
@@ -129,6 +130,51 @@ def _outermost(said: Mapping[str, Said], tree: Mapping[str, Span], known: frozen
             name in covered or any(other.id in models or other.id in known for other in _ancestors(tree[name], tree))
         )
     }
+    seen = [_Seen.of(tree[name], record.output) for name, record in known.items() if name in tree]
+    for name in sorted(outer, key=lambda name: _times(tree[name])):
+        if (what := outer[name]).kind == "llm":
+            this = _Seen.of(tree[name], what.output)
+            if any(this.is_of_same_call(other) for other in seen):
+                del outer[name]
+            else:
+                seen.append(this)
+    return outer
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What tells whether two instrumentations, neither inside the other, have seen the same call of a model."""
+
+    scope: str
+    parent_id: str | None
+    start_ns: int
+    end_ns: int
+    response_id: object
+    text: str
+
+    @classmethod
+    def of(cls, span: Span, output: Value) -> _Seen:
+        start, end = _times(span)
+        return cls(span.scope, span.parent_id, start, end, span.attributes.get(keys.RESPONSE_ID), _text_of(output))
+
+    def is_of_same_call(self, other: _Seen) -> bool:
+        """Tell whether both are of one call. One instrumentation makes one span a call."""
+        if self.scope == other.scope or self.start_ns > other.end_ns or other.start_ns > self.end_ns:
+            return False
+        if self.response_id is not None and other.response_id is not None:
+            return self.response_id == other.response_id
+        if self.text and other.text:
+            return self.text == other.text
+        is_around = (self.start_ns - other.start_ns) * (self.end_ns - other.end_ns) <= 0
+        return is_around and self.parent_id == other.parent_id  # the content of one did not leave
+
+
+def _text_of(output: Value) -> str:
+    """Return the text of an answer, whoever wrote it down; empty where there is none."""
+    content = output.get("content") if isinstance(output, dict) else None
+    if isinstance(content, list):
+        content = "".join(part for part in content if isinstance(part, str))
+    return content if isinstance(content, str) else ""
 
 
 def _joined(said: dict[str, Said], tree: dict[str, Span]) -> dict[str, Said]:

@@ -144,7 +144,7 @@ class Run:
         try:
             with_content = spans.wants_content(self._live)
             if with_content:
-                described[keys.RUN] = header_to_json(self._shown(), records=len(self._live._ended))
+                described[keys.RUN] = header_to_json(self._shown(), records=runspan.exported_calls(self._live))
             if redaction.is_changing() or not with_content:
                 from tracediff.graph.structure import MAX_INFERRED, to_text
 

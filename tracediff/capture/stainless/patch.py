@@ -355,7 +355,7 @@ class _Request:
         self.give_up()
 
     def _follow(self, result: Any) -> None:
-        watch, kind = self._watch, _kind_of(type(result))  # type: ignore[arg-type]
+        watch, kind = self._watch, _kind_of(result.__class__)  # of what another tool wrapped
         if kind == "answer":
             watch.answered(result)
         elif kind == "stream":
