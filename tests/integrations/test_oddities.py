@@ -1,8 +1,10 @@
 """Arguments that no client expects a tracer to survive, and answers that are none."""
 
 import copy
+import gc
 import importlib
 import json
+import types
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.integrations.loopback import Loopback, as_json, events, page
 from tracediff import attributes as keys
 from tracediff.capture.faults import faults
 from tracediff.capture.instrument import instrument, uninstrument
+from tracediff.capture.stainless.streams import tee_body
 from tracediff.capture.values import Placeholder
 from tracediff.graph.runs import record
 
@@ -202,3 +205,30 @@ def test_events_without_any_choice_are_no_answer(server, client, patched):
     with record() as run:
         assert list(client.chat.completions.create(model="sim", messages=[], stream=True)) == []
     assert run.records[0].attributes[keys.FAULT] == "empty"
+
+
+def test_a_body_that_a_client_ends_itself_when_it_is_dropped_still_ends():
+    """Anthropic's own span of a stream that nobody read ends there."""
+    ended = []
+
+    class Body:
+        def __iter__(self):
+            yield b"data"
+
+        def close(self):
+            ended.append("closed")
+
+        def __del__(self):
+            ended.append("dropped")
+
+    class Seen:
+        is_advancing = False
+
+        def abandoned(self):
+            ended.append("ours")
+
+    response = types.SimpleNamespace(stream=Body())
+    tee_body(response, Seen())
+    del response
+    gc.collect()
+    assert ended == ["ours", "dropped"]

@@ -134,6 +134,8 @@ def _teed(body_class: Any) -> type[Any]:
 
         def __del__(self) -> None:
             self._end(is_read=False)
+            if (own := getattr(super(), "__del__", None)) is not None:  # anthropic's ends a span of its own there
+                own()
 
         def _end(self, *, is_read: bool) -> None:
             watch = self._tracediff_watch
