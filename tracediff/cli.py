@@ -179,22 +179,44 @@ def evaluate(
 
 @app.command()
 def diff(
-    run_dir: Annotated[Path, typer.Argument(help="A run folder, or a prompts file.")], as_json: Json = False
+    run_dir: Annotated[Path, typer.Argument(help="A run folder, or a prompts file.")],
+    patch: Annotated[bool, typer.Option("--patch", help="Print a patch of your source, for `git apply`.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Show what an optimization changed in the prompts.
+    """Show what an optimization changed in the prompts, or write it back into the source.
 
     Example: tracediff diff runs/1
+    Example: tracediff diff runs/1 --patch | git apply
     """
     from tracediff.report.diff import unified
     from tracediff.report.graph_view import terminal
     from tracediff.store import load
 
-    after = load(run_dir / "prompts.json" if run_dir.is_dir() else run_dir)
+    file = run_dir / "prompts.json" if run_dir.is_dir() else run_dir
+    after = load(file)
+    if patch:
+        _print_patch(file, after)
+        return
     before = {name: text.code_text for name, text in after.items()}
     if as_json:
         print(json.dumps({name: {"before": before[name], "after": after[name]} for name in after}))
     else:
         print(terminal(unified(before, after)).rstrip() or "no prompt was changed")
+
+
+def _print_patch(file: Path, after: Mapping[str, str]) -> None:
+    """Print the patch, and on the error stream what is not in it; exit code 1 when something is not."""
+    from tracediff.report.patch import Change, make_patch
+    from tracediff.store import load_parameters
+
+    changes = [Change.of(parameter, after[parameter.name]) for parameter in load_parameters(file)]
+    made = make_patch(changes, Path.cwd())
+    sys.stdout.buffer.write(made.text)
+    sys.stdout.flush()
+    for name, reason in made.failed.items():
+        _complain(f"not in the patch: {name}: {reason}", FAILED)
+    if made.failed:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

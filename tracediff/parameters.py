@@ -40,6 +40,8 @@ class Parameter:
     max_chars: int | None = None
     file: str = ""
     line: int = 0
+    is_declared: bool = True
+    """False for a text of the source that no code declares as a prompt."""
 
     @property
     def text_hash(self) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tracediff.errors import DataError
 from tracediff.parameters import Parameter, TrainedText, slots, text_hash
+
+Read = TypeVar("Read")
 
 _FORMAT = 1
 
@@ -27,7 +29,7 @@ def save_prompts(path: str | os.PathLike[str], candidate: Mapping[str, str], par
         parameters: The parameters as the code declares them, for variables and the hash of the code's text.
     """
     declared = {parameter.name: parameter for parameter in parameters}
-    prompts = {}
+    prompts: dict[str, dict[str, Any]] = {}
     for name in sorted(candidate):
         code = declared[name].text if name in declared else candidate[name]
         prompts[name] = {
@@ -36,6 +38,8 @@ def save_prompts(path: str | os.PathLike[str], candidate: Mapping[str, str], par
             "code_hash": text_hash(code),
             "code_text": code,
         }
+        if name in declared and declared[name].file:
+            prompts[name]["source"] = _source(declared[name])
     target = Path(path)
     body = json.dumps({"tracediff_prompts": _FORMAT, "prompts": prompts}, indent=2, ensure_ascii=True) + "\n"
     try:
@@ -55,6 +59,13 @@ def save_prompts(path: str | os.PathLike[str], candidate: Mapping[str, str], par
         raise
 
 
+def _source(parameter: Parameter) -> dict[str, Any]:
+    """Return where a parameter stands; a path from the current folder, where it lies below it."""
+    file = Path(parameter.file)
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    return {"file": str(shown), "line": parameter.line, "is_declared": parameter.is_declared}
+
+
 def load(path: str | os.PathLike[str], *, strict: bool = False) -> dict[str, TrainedText]:
     """Return the candidate of a prompts file, parameter name -> text; for ``activate`` or ``using``.
 
@@ -66,6 +77,16 @@ def load(path: str | os.PathLike[str], *, strict: bool = False) -> dict[str, Tra
     Raises:
         DataError: The file is missing or is no prompts file.
     """
+    return _read(path, lambda document: _texts(document, os.fspath(path), is_strict=strict))
+
+
+def load_parameters(path: str | os.PathLike[str]) -> tuple[Parameter, ...]:
+    """Return the parameters of a prompts file as the code had them, with where they stand. Raises DataError."""
+    return _read(path, _parameters)
+
+
+def _read(path: str | os.PathLike[str], read: Callable[[Any], Read]) -> Read:
+    """Return what ``read`` makes of the file's document; raise DataError when it can't."""
     try:
         body = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -74,7 +95,7 @@ def load(path: str | os.PathLike[str], *, strict: bool = False) -> dict[str, Tra
             "Expected a file written by result.save(...) or `tracediff optimize`."
         ) from error
     try:
-        return _texts(json.loads(body), os.fspath(path), is_strict=strict)
+        return read(json.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{os.fspath(path)} is no prompts file: {error}. "
@@ -82,11 +103,33 @@ def load(path: str | os.PathLike[str], *, strict: bool = False) -> dict[str, Tra
         ) from error
 
 
-def _texts(document: Any, origin: str, *, is_strict: bool) -> dict[str, TrainedText]:
+def _entries(document: Any) -> Iterator[tuple[str, Any]]:
     if not isinstance(document, dict) or document.get("tracediff_prompts") != _FORMAT:
         raise ValueError(f'"tracediff_prompts": {_FORMAT} is missing')
+    yield from document["prompts"].items()
+
+
+def _parameters(document: Any) -> tuple[Parameter, ...]:
+    found = []
+    for name, entry in _entries(document):
+        source = entry.get("source") or {}
+        variables = tuple(map(str, entry.get("variables", ())))
+        found.append(
+            Parameter(
+                name,
+                str(entry["code_text"]),
+                variables,
+                file=str(source.get("file", "")),
+                line=int(source.get("line", 0)),
+                is_declared=bool(source.get("is_declared", True)),
+            )
+        )
+    return tuple(found)
+
+
+def _texts(document: Any, origin: str, *, is_strict: bool) -> dict[str, TrainedText]:
     texts = {}
-    for name, entry in document["prompts"].items():
+    for name, entry in _entries(document):
         text, code, code_hash = entry["text"], entry.get("code_text", ""), entry["code_hash"]
         if not all(isinstance(item, str) for item in (text, code, code_hash)):
             raise TypeError(f"a text of {name!r} is no string")

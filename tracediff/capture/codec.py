@@ -207,7 +207,7 @@ def refs_from_tree(tree: Any) -> list[Ref]:
 
 def parameter_tree(parameter: Parameter) -> dict[str, Any]:
     """Return a parameter as a tree that JSON can hold."""
-    return {
+    tree = {
         "name": encode(parameter.name),
         "text": encode(parameter.text),
         "variables": [encode(name) for name in parameter.variables],
@@ -219,6 +219,7 @@ def parameter_tree(parameter: Parameter) -> dict[str, Any]:
         "file": encode(parameter.file),
         "line": parameter.line,
     }
+    return tree if parameter.is_declared else {**tree, "is_declared": False}
 
 
 def parameter_from_tree(tree: Any) -> Parameter:
@@ -234,6 +235,7 @@ def parameter_from_tree(tree: Any) -> Parameter:
         max_chars=None if tree.get("max_chars") is None else int(tree["max_chars"]),
         file=_text(tree.get("file", "")),
         line=int(tree.get("line", 0)),
+        is_declared=bool(tree.get("is_declared", True)),
     )
 
 

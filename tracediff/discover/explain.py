@@ -6,17 +6,17 @@ Longest pattern first; a whole stretch before a place inside it; what lies betwe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from tracediff.discover.pattern import Found, Pattern, Region
+from tracediff.discover.pattern import Found, Pattern, Region, Span
 
 Owner = TypeVar("Owner")
 
 MIN_WORDS = 3
 """A pattern with fewer words explains a whole text only, and only one that its own module sends."""
 MIN_INSIDE = 4
-"""Words in a row that a pattern with slots needs to be found in the middle of a text."""
+"""Words that a pattern with slots needs to be found in the middle of a text, ``MIN_WORDS`` of them in a row."""
 _MAX_DEPTH = 8
 
 
@@ -52,9 +52,15 @@ def walk(matches: Sequence[Match[Owner]]) -> Iterator[Match[Owner]]:
 class Explainer(Generic[Owner]):
     """Explains texts by a fixed set of patterns."""
 
-    def __init__(self, entries: Sequence[Entry[Owner]]) -> None:
+    def __init__(self, entries: Sequence[Entry[Owner]], *, is_strict: bool = False) -> None:
+        """Take the patterns; ``is_strict`` wants a slot at a pattern's edge to reach to the edge of a text or slot.
+
+        Beside another match nobody knows what stands in such a slot: its value, or what another text put out.
+        """
         order = sorted(enumerate(entries), key=lambda item: (-item[1].pattern.chars, item[0]))
         self._entries = [entry for _, entry in order]
+        self._is_edge = not is_strict
+        """Whether a slot may reach to where another match begins or ends."""
 
     def explain(self, text: str, site: str = "") -> tuple[Match[Owner], ...]:
         """Return the matches of a text in text order; ``site`` is the user's function that sends it."""
@@ -67,48 +73,65 @@ class Explainer(Generic[Owner]):
             if pattern.words >= MIN_WORDS:
                 usable.append(entry)
             elif _is_from(entry, site) and (whole := region.whole(pattern)) is not None:
-                return (_with_inner(text, entry, whole, usable, 0),)
-        return tuple(_explained(text, 0, len(text), usable, 0)) if usable else ()
+                return (self._with_inner(text, entry, whole, usable, 0),)
+        return tuple(self._explained(text, (0, len(text)), usable, 0)) if usable else ()
+
+    def _explained(
+        self,
+        text: str,
+        span: Span,
+        entries: Sequence[Entry[Owner]],
+        depth: int,
+        *,
+        begins: bool = True,
+        ends: bool = True,
+    ) -> Iterator[Match[Owner]]:
+        """Yield the matches in a span; ``begins`` and ``ends`` tell whether its edges are those of a text or slot."""
+        region = Region(text, *span)
+        if depth > _MAX_DEPTH or not region.flat:
+            return
+        for position, entry in enumerate(entries):
+            pattern = entry.pattern
+            if pattern.longest not in region.flat:
+                continue
+            whole = region.whole(pattern)
+            if whole is not None:
+                rest = entries[position + 1 :]
+                is_sure = (begins or bool(pattern.cores[0])) and (ends or bool(pattern.cores[-1]))
+                trimmed = None if is_sure else pattern.trimmed()
+                if trimmed is None:
+                    yield self._with_inner(text, entry, whole, rest, depth)
+                    return
+                inner = whole.trimmed(trimmed, text)
+                yield from self._explained(text, (span[0], inner.start), rest, depth + 1, begins=begins, ends=False)
+                yield self._with_inner(text, replace(entry, pattern=trimmed), inner, rest, depth)
+                yield from self._explained(text, (inner.end, span[1]), rest, depth + 1, begins=False, ends=ends)
+                return
+            places = list(region.inside(pattern)) if _stands_inside(entry) else ()
+            if not places:
+                continue
+            rest = entries[position + 1 :]
+            at = span[0]
+            for place in places:
+                yield from self._explained(text, (at, place.start), rest, depth + 1, begins=begins, ends=self._is_edge)
+                yield self._with_inner(text, entry, place, rest, depth)
+                at, begins = place.end, self._is_edge
+            yield from self._explained(text, (at, span[1]), rest, depth + 1, begins=begins, ends=ends)
+            return
+
+    def _with_inner(
+        self, text: str, entry: Entry[Owner], found: Found, entries: Sequence[Entry[Owner]], depth: int
+    ) -> Match[Owner]:
+        inner = [m for _, _, gap in found.gaps for m in self._explained(text, gap, entries, depth + 1)]
+        return Match(entry, found, tuple(inner))
 
 
 def _is_from(entry: Entry[Owner], site: str) -> bool:
     return site in entry.sites or bool(entry.module and site.startswith(entry.module + "."))
 
 
-def _explained(text: str, start: int, end: int, entries: Sequence[Entry[Owner]], depth: int) -> Iterator[Match[Owner]]:
-    region = Region(text, start, end)
-    if depth > _MAX_DEPTH or not region.flat:
-        return
-    for position, entry in enumerate(entries):
-        if entry.pattern.longest not in region.flat:
-            continue
-        whole = region.whole(entry.pattern)
-        if whole is not None:
-            yield _with_inner(text, entry, whole, entries[position + 1 :], depth)
-            return
-        if not _stands_inside(entry):
-            continue
-        places = list(region.inside(entry.pattern))
-        if not places:
-            continue
-        at = start
-        for place in places:
-            yield from _explained(text, at, place.start, entries[position + 1 :], depth + 1)
-            yield _with_inner(text, entry, place, entries[position + 1 :], depth)
-            at = place.end
-        yield from _explained(text, at, end, entries[position + 1 :], depth + 1)
-        return
-
-
 def _stands_inside(entry: Entry[Owner]) -> bool:
     pattern = entry.pattern
     if not pattern.is_closed:
         return False
-    return pattern.longest_words >= (MIN_INSIDE if pattern.slots else MIN_WORDS)
-
-
-def _with_inner(
-    text: str, entry: Entry[Owner], found: Found, entries: Sequence[Entry[Owner]], depth: int
-) -> Match[Owner]:
-    inner = [m for _, _, (a, b) in found.gaps for m in _explained(text, a, b, entries, depth + 1)]
-    return Match(entry, found, tuple(inner))
+    return pattern.longest_words >= MIN_WORDS and (not pattern.slots or pattern.words >= MIN_INSIDE)

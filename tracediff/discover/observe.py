@@ -89,7 +89,7 @@ class Findings:
 def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
     """Return the parameters of the observed requests, in order of first use."""
     index = index or SourceIndex()
-    explainer: Explainer[Template] = Explainer(list(_entries(index.templates())))
+    explainer: Explainer[Template] = Explainer(list(_entries(index.templates())), is_strict=True)
     uses: dict[int, list[_Use]] = {}
     findings = Findings()
     unexplained: dict[tuple[str, str, str], None] = {}

@@ -64,6 +64,7 @@ class Discovered:
             max_chars=self.max_chars,
             file=self.file,
             line=self.line,
+            is_declared=False,
         )
 
 

@@ -69,6 +69,18 @@ class Found:
     spans: tuple[Span | None, ...]
     """Of each literal; None where its place is not certain: the slots on both sides are one gap then."""
 
+    def trimmed(self, pattern: Pattern, text: str) -> Found:
+        """Return the find in ``text`` without slots and space at its edges, as one of ``pattern.trimmed()``."""
+        first = next(number for number, core in enumerate(self.pattern.cores) if core)
+        spans = list(self.spans[first : first + len(pattern.literals)])
+        for number in {0, len(spans) - 1}:
+            if (span := spans[number]) is not None:
+                literal = text[span[0] : span[1]]
+                lead = len(literal) - len(literal.lstrip()) if number == 0 else 0
+                trail = len(literal) - len(literal.rstrip()) if number == len(spans) - 1 else 0
+                spans[number] = span[0] + lead, span[1] - trail
+        return _found(pattern, spans)
+
     @property
     def gaps(self) -> tuple[tuple[int, int, Span], ...]:
         """(first slot, slot after the last, span) for each stretch of the text between literals of certain place."""
