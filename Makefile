@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench bench-seeds clean
+.PHONY: demo test test-clients lint bench bench-seeds clean
 
 # Made again when the dependencies change; otherwise a second call costs nothing.
 $(STAMP): pyproject.toml
@@ -20,6 +20,9 @@ demo: $(STAMP)  ## two programs traced, differentiated and improved against the 
 
 test: $(STAMP) lint  ## everything that must hold
 	$(BIN)/python -m pytest -q
+
+test-clients: $(STAMP)  ## the clients' oldest, a middle and their newest releases, and beside other instrumentations
+	$(BIN)/python tests/clients.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

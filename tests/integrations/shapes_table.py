@@ -328,12 +328,16 @@ def release(version, parts=1):
     return version.split(".")[:parts]
 
 
+def in_order(versions):
+    return ", ".join(sorted(versions, key=lambda version: [int(part) for part in re.findall("[0-9]+", version)]))
+
+
 def table_of(library, rows, text):
     """The section of a library, with the rows that were just checked and what older text says of other releases."""
     now = (openai if library == "openai" else anthropic).__version__
     known = lines_of(library, text)
     kept = {row: [at for at in known.get(row, []) if release(at, 2) != release(now, 2)] for row in [*rows, *known]}
-    lines = [f"{row} {', '.join(sorted([*kept[row], *([now] if row in rows else [])]))} |" for row in kept]
+    lines = [f"{row} {in_order([*kept[row], *([now] if row in rows else [])])} |" for row in kept]
     lines = [line for line in lines if not line.endswith("|  |")]
     head = "| client | call | operation (kind) | inputs | output | of the answer | checked with |\n|---|---|---|---|---|---|---|"
     return f"## {library}\n\n{head}\n" + "\n".join(lines) + "\n"

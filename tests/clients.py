@@ -1,0 +1,89 @@
+"""The clients' tests against several releases, and beside other instrumentations: ``make test-clients``.
+
+Each environment is a plain virtual one under build/clients, made once and kept; pip installs what it names. Two run at
+a time. Without names all of them: ``python tests/clients.py lowest newest``.
+"""
+
+import concurrent.futures
+import hashlib
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).parents[1]
+HOME = ROOT / "build" / "clients"
+RUNS = ("pytest>=8.3", "attrs>=23", "hypothesis>=6.100", "numpy>=1.26")
+TESTS = ("tests/integrations", "tests/export", "--ignore-glob=*langchain*", "--ignore-glob=*llama_index*")
+FEWER = ("tests/export", "tests/integrations/test_anthropic.py", "tests/integrations/test_shapes.py")
+"""For the newest: ``make test`` runs the others with it."""
+WITH = "anthropic[bedrock,vertex]"
+ENVIRONMENTS = {
+    "lowest": ("openai==2.45.0", f"{WITH}==2.0.0"),
+    "middle": ("openai==2.54.0", f"{WITH}==2.5.0"),
+    "newest": (
+        "openai>=3,<4",
+        f"{WITH}>=2.11,<3",
+        "openinference-instrumentation-openai==0.1.66",
+        "openinference-instrumentation-anthropic==3.1.0",
+        "opentelemetry-instrumentation-openai==0.62.4",
+        "opentelemetry-instrumentation-anthropic==0.62.4",
+        "opentelemetry-instrumentation-genai-openai==1.3b0",
+        "opentelemetry-instrumentation-genai-anthropic==1.3b0",
+        "logfire==5.2.0",
+        "opentelemetry-distro>=0.60b0",
+        "opentelemetry-exporter-otlp-proto-common",
+    ),
+}
+"""Name -> what is installed beside tracediff. The lowest are the bounds of pyproject.toml; the tools stand in newest."""
+
+
+def made(name):
+    """The environment's Python, after installing what it names; a second time costs nothing."""
+    wanted = (*RUNS, *ENVIRONMENTS[name])
+    stamp = hashlib.sha256(
+        "\n".join([sys.version, *wanted, (ROOT / "pyproject.toml").read_text()]).encode()
+    ).hexdigest()
+    place = HOME / name
+    python = place / "bin" / "python"
+    said = place / ".installed"
+    if not said.exists() or said.read_text() != stamp:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--editable", ROOT, *wanted], check=True)
+        said.write_text(stamp)
+    return python
+
+
+def tested(name):
+    """Name, exit code, seconds and output of the tests in one environment."""
+    begun = time.monotonic()
+    try:
+        python = made(name)
+        tests = FEWER if name == "newest" else TESTS
+        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:logfire", *tests]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        code, said = done.returncode, done.stdout + done.stderr
+        listed = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True)
+        found = [line for line in listed.stdout.splitlines() if line.startswith(("openai==", "anthropic=="))]
+    except subprocess.CalledProcessError as error:
+        code, said, found = 1, str(error), []
+    return name, code, time.monotonic() - begun, f"{' '.join(sorted(found))}\n{said}"
+
+
+def main(names):
+    unknown = [name for name in names if name not in ENVIRONMENTS]
+    if unknown:
+        raise SystemExit(f"no environment is named {unknown[0]!r}; known: {', '.join(ENVIRONMENTS)}")
+    worst = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name, code, seconds, said in pool.map(tested, names or [*reversed(ENVIRONMENTS)]):
+            head, _, rest = said.partition("\n")
+            shown = rest if code else "\n".join(rest.splitlines()[-1:])
+            print(f"== {name} ({head}; {seconds:.0f} s)\n{shown}", flush=True)
+            worst = max(worst, code)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
