@@ -116,16 +116,18 @@ def test_tool_calls_and_their_results_are_parts(exported, with_content):
         )
         call.end({"tool_calls": [{"id": "call_2", "name": "look", "arguments": "{}"}]})
     (span,) = exported()
-    part = {"type": "tool_call", "name": "look", "arguments": "{}"}
+    part = {"type": "tool_call", "name": "look", "arguments": {}}
     assert json.loads(span.attributes[keys.INPUT_MESSAGES]) == [
         {"role": "assistant", "parts": [{**part, "id": "call_1"}]},
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call_1", "response": "a barn"}]},
         {"role": "user", "parts": [{"type": "text", "content": "and?"}, {"type": "image_url"}]},
     ]
     assert json.loads(span.attributes[keys.OUTPUT_MESSAGES]) == [
-        {"role": "assistant", "parts": [{**part, "id": "call_2"}]}
+        {"role": "assistant", "parts": [{**part, "id": "call_2"}], "finish_reason": "unknown"}
     ]
-    assert json.loads(span.attributes[keys.TOOL_DEFINITIONS]) == [{"name": "look"}]
+    assert json.loads(span.attributes[keys.TOOL_DEFINITIONS]) == [
+        {"type": "function", "name": "look", "description": ""}
+    ]
 
 
 def test_a_response_keeps_instructions_apart(exported, with_content):

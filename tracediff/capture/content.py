@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from tracediff import attributes as keys
-from tracediff.capture import codec
+from tracediff.capture import codec, messages
 from tracediff.capture.records import SpanRecord
 from tracediff.capture.values import Cut, Obj, Value
 from tracediff.errors import DataError
@@ -52,50 +52,15 @@ def of_record(record: SpanRecord) -> dict[str, str]:
 
 
 def _llm(record: SpanRecord) -> Iterator[tuple[str, str]]:
-    """Yield the messages of a model call, of chat completions, responses or text completions."""
-    inputs = record.inputs
-    asked = next((inputs[key] for key in ("messages", "input", "prompt") if key in inputs), [])
-    messages: list[Any] = asked if isinstance(asked, list) else [asked]
-    yield keys.INPUT_MESSAGES, _json([_message(message) for message in messages])
-    if isinstance(instructions := inputs.get("instructions"), str):
-        yield keys.SYSTEM_INSTRUCTIONS, _json([{"type": "text", "content": instructions}])
-    if (tools := inputs.get("tools")) is not None:
+    """Yield the messages of a model call."""
+    yield keys.INPUT_MESSAGES, _json(messages.asked(record.inputs))
+    if instructions := messages.instructed(record.inputs):
+        yield keys.SYSTEM_INSTRUCTIONS, _json(instructions)
+    if tools := messages.offered(record.inputs):
         yield keys.TOOL_DEFINITIONS, _json(tools)
+    is_failed = record.error is not None or keys.FAULT in record.attributes
     reasons = record.attributes.get(keys.RESPONSE_FINISH_REASONS)
-    outputs = record.output if isinstance(record.output, list) else [record.output] if record.output else []
-    answers = [{"role": "assistant", **_message(output, "assistant")} for output in outputs]
-    for answer, reason in zip(answers, reasons if isinstance(reasons, list) else [], strict=False):
-        answer["finish_reason"] = reason
-    yield keys.OUTPUT_MESSAGES, _json(answers)
-
-
-def _message(message: Value, role: str = "user") -> dict[str, Any]:
-    """Return one message in the conventions' form."""
-    role = str(_field(message, "role") or role)
-    body = message if isinstance(message, str) else _field(message, "content")
-    parts: list[dict[str, Any]] = []
-    kind = _field(message, "type")
-    if role == "tool" or kind == "function_call_output":
-        answered = _field(message, "tool_call_id") or _field(message, "call_id")
-        response = body if body is not None else _field(message, "output")
-        return {"role": "tool", "parts": [{"type": "tool_call_response", "id": answered, "response": response}]}
-    for part in body if isinstance(body, list) else [] if body is None else [body]:
-        text = part if isinstance(part, str) else _field(part, "text")
-        parts.append({"type": "text", "content": text} if text is not None else {"type": str(_field(part, "type"))})
-    called = _field(message, "tool_calls")
-    for call in called if isinstance(called, list) else [message] if kind == "function_call" else []:
-        function = _field(call, "function") or call
-        name, arguments = _field(function, "name"), _field(function, "arguments")
-        identity = _field(call, "call_id") or _field(call, "id")
-        parts.append({"type": "tool_call", "id": identity, "name": name, "arguments": arguments})
-    return {"role": "assistant" if kind == "function_call" else role, "parts": parts}
-
-
-def _field(value: Value, key: str) -> Any:
-    """Return a field of a snapshot, None where there is none."""
-    if isinstance(value, Obj):
-        return value.fields.get(key)
-    return value.get(key) if isinstance(value, dict) else None
+    yield keys.OUTPUT_MESSAGES, _json(messages.answered(record.output, reasons, is_failed=is_failed))
 
 
 def _text(value: Value) -> str:
