@@ -3,6 +3,8 @@
 import json
 import pathlib
 import re
+import sys
+import types
 
 import pytest
 
@@ -118,3 +120,13 @@ def test_files_beside_the_program(found):
 def test_what_is_declared_is_not_discovered_twice(found):
     _, findings = found("mixed")
     assert [p.name for p in findings.parameters] == ["style_mixed.program.user"]
+
+
+def test_a_text_of_a_few_words_in_another_module_takes_nothing(found, monkeypatch, tmp_path):
+    other = tmp_path / "aaa_other.py"
+    other.write_text('def ask(question):\n    return f"Q: {question}"\n')
+    module = types.ModuleType("aaa_other")
+    module.__file__ = str(other)
+    monkeypatch.setattr(sys, "modules", {"aaa_other": module, **sys.modules})
+    _, findings = found("builder")
+    assert "style_builder.program.text" in {p.name for p in findings.parameters}

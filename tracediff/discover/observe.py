@@ -14,7 +14,7 @@ from tracediff.capture import outgoing
 from tracediff.capture.callsite import calling_site
 from tracediff.capture.prompts import declared_parameters
 from tracediff.discover.declared import declared_outputs
-from tracediff.discover.explain import Entry, Explainer, Match, walk
+from tracediff.discover.explain import MIN_WORDS, Entry, Explainer, Match, walk
 from tracediff.discover.index import SourceIndex
 from tracediff.discover.parameterfile import Discovered, Status
 from tracediff.discover.requests import SYSTEM, USER, Place, places, tool_names
@@ -120,15 +120,18 @@ def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
 
 def _entries(templates: Iterable[Template]) -> Iterator[Entry[Template]]:
     """Yield what may explain: every reading, whole and without the slots at its edges; equal texts once."""
-    seen: set[tuple[str, ...]] = set()
+    seen: set[tuple[str, ...]] = set()  # a text of a few words is its module's own, whoever else has it
     declared = {" ".join(parameter.text.split()) for parameter in declared_parameters()}
     for template in templates:
         for pattern in template.patterns:
             if " ".join(pattern.literals[0].split()) in declared and not pattern.slots:
                 continue
             for form in (pattern, pattern.trimmed()):
-                if form is not None and form.key not in seen:
-                    seen.add(form.key)
+                if form is None:
+                    continue
+                key = form.key if form.words >= MIN_WORDS else ("", template.module, *form.key)
+                if key not in seen:
+                    seen.add(key)
                     yield Entry(form, template, template.module)
 
 
