@@ -19,7 +19,7 @@ from tracediff.errors import EngineRefused, TracediffError
 from tracediff.graph.runs import Run, record
 from tracediff.parameters import Candidate
 from tracediff.training.budget import Cost
-from tracediff.training.faults import Fault, fault_of, own_error
+from tracediff.training.faults import Fault, broken_answer, fault_of, own_error
 from tracediff.training.samples import Arguments, Binding, Sample
 from tracediff.training.usage import cost_of
 
@@ -243,6 +243,8 @@ class _Attempts:
                 f"the program's model refused a call on {self._job.sample.label}: {message}. Check the key, the "
                 "model's name and the quota; nothing that was finished is lost"
             ) from error
+        if fault in {"", "program"} and (broken := broken_answer(run.records)):
+            fault, message = "transport", broken
         if run.lost:
             fault, message = "lost", "; ".join(dict.fromkeys(run.lost))
         self._last = (run, result, fault, message)

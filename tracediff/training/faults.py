@@ -7,10 +7,12 @@ the program's own, ``asyncio.timeout`` for instance, is the program's: its limit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
+from tracediff import attributes as keys
 from tracediff.capture.recorder import error_text
+from tracediff.capture.records import SpanRecord
 from tracediff.errors import EngineError, EngineRefused, EngineUnavailable, TracediffError
 
 Fault: TypeAlias = Literal["", "program", "rejected", "transport", "refused", "usage", "lost"]
@@ -38,6 +40,13 @@ _STATUS_NAMES = frozenset({"APIStatusError", "APIError"}) | _TRANSPORT_NAMES | _
 _TRANSPORT_STATUS = frozenset({408, 409, 425, 429})
 _REFUSED_STATUS = frozenset({401, 402, 403, 404})
 _REJECTED_STATUS = frozenset({400, 413, 422})
+_BROKEN = {
+    "truncated": "the stream ended without a finish reason",
+    "empty": "the answer was empty, at status 200",
+    "not_json": "the answer was a page, no JSON, at status 200",
+    "broken_json": "the answer was broken JSON, at status 200",
+}
+"""``tracediff.fault`` of a call -> what that is; a stream that the program itself abandons is none."""
 _NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _NO_CREDIT = "credit balance is too low"
 """What Anthropic says with status 400 when the quota is exhausted (seen with anthropic 2.11)."""
@@ -49,6 +58,25 @@ def fault_of(error: BaseException) -> Fault:
         if (found := _fault_of_one(item)) != "program":
             return found
     return "program"
+
+
+def broken_answer(records: Iterable[SpanRecord]) -> str:
+    """Return what was wrong with a model's answer that the program went on with, empty where nothing was.
+
+    A stream that was cut, or a page instead of an answer, says nothing about the prompts. An answer that the program
+    asked for again, in the same words and with success, is no fault of the run.
+    """
+    calls = [record for record in records if record.kind == "llm"]
+    for number, record in enumerate(calls):
+        broken = _BROKEN.get(str(record.attributes.get(keys.FAULT)))
+        if broken and not any(_is_mended_by(record, later) for later in calls[number + 1 :]):
+            return f"{record.name}: {broken}"
+    return ""
+
+
+def _is_mended_by(record: SpanRecord, later: SpanRecord) -> bool:
+    is_whole = later.error is None and keys.FAULT not in later.attributes
+    return is_whole and later.name == record.name and later.inputs == record.inputs
 
 
 def own_error(error: BaseException) -> TracediffError | None:
