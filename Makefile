@@ -22,7 +22,7 @@ test: $(STAMP) lint  ## everything that must hold
 	$(BIN)/python -m pytest -q
 
 test-clients: $(STAMP)  ## the clients' oldest, a middle and their newest releases, and beside other instrumentations
-	$(BIN)/python tests/clients.py
+	$(BIN)/python tests/clients.py $(CLIENTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

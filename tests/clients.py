@@ -31,8 +31,9 @@ ENVIRONMENTS = {
         "opentelemetry-instrumentation-genai-openai==1.3b0",
         "opentelemetry-instrumentation-genai-anthropic==1.3b0",
         "logfire==5.2.0",
-        "opentelemetry-distro>=0.60b0",
-        "opentelemetry-exporter-otlp-proto-common",
+        "opentelemetry-distro==0.66b1",
+        "opentelemetry-sdk==1.45.1",
+        "opentelemetry-exporter-otlp-proto-http==1.45.1",
     ),
 }
 """Name -> what is installed beside tracediff. The lowest are the bounds of pyproject.toml; the tools stand in newest."""
@@ -50,7 +51,9 @@ def made(name):
     if not said.exists() or said.read_text() != stamp:
         subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--editable", ROOT, *wanted], check=True)
+        done = subprocess.run([*pip, "--editable", ROOT, *wanted], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{name}: pip could not install {', '.join(wanted)}:\n{done.stderr[-2000:]}")
         said.write_text(stamp)
     return python
 
@@ -66,7 +69,7 @@ def tested(name):
         code, said = done.returncode, done.stdout + done.stderr
         listed = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True)
         found = [line for line in listed.stdout.splitlines() if line.startswith(("openai==", "anthropic=="))]
-    except subprocess.CalledProcessError as error:
+    except (RuntimeError, subprocess.CalledProcessError) as error:
         code, said, found = 1, str(error), []
     return name, code, time.monotonic() - begun, f"{' '.join(sorted(found))}\n{said}"
 
