@@ -7,7 +7,8 @@ rest of tracediff.
 
 from __future__ import annotations
 
-from tracediff.simulate.data import Paragraphs, counting_samples, two_hop_samples
+from tracediff.simulate.data import Paragraphs, counting_samples, one_hop_samples, two_hop_samples
+from tracediff.simulate.questions import labelled_samples
 from tracediff.simulate.server import Exchange, Server
 from tracediff.simulate.world import Settings, Skill, World
 
@@ -19,5 +20,7 @@ __all__ = [
     "Skill",
     "World",
     "counting_samples",
+    "labelled_samples",
+    "one_hop_samples",
     "two_hop_samples",
 ]

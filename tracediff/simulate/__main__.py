@@ -8,7 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
-from tracediff.simulate.data import counting_samples, two_hop_samples
+from tracediff.simulate.data import counting_samples, one_hop_samples, two_hop_samples
+from tracediff.simulate.questions import labelled_samples
 from tracediff.simulate.server import ROLES, Server
 from tracediff.simulate.world import Settings, World
 
@@ -37,13 +38,26 @@ def main() -> None:
             return
 
 
+SIZES = (50, 60, 100)
+"""Samples to train, validate and test."""
+
+
 def write_samples(seed: int, folder: Path) -> None:
-    """Write ``object_counting.{train,val,test}.jsonl``, the same for ``multi_hop``, and ``corpus.json``."""
+    """Write ``NAME.{train,val,test}.jsonl`` for each kind of sample, and ``corpus.json``."""
     folder.mkdir(parents=True, exist_ok=True)
-    paragraphs = two_hop_samples(seed, 210)
+    number = sum(SIZES)
+    paragraphs = two_hop_samples(seed, number)
     (folder / "corpus.json").write_text(json.dumps(paragraphs.corpus, indent=0) + "\n", encoding="utf-8")
-    for name, samples in (("object_counting", counting_samples(seed, 210)), ("multi_hop", paragraphs.samples)):
-        for split, part in (("train", samples[:50]), ("val", samples[50:110]), ("test", samples[110:])):
+    kinds = {
+        "object_counting": counting_samples(seed, number),
+        "trec": labelled_samples(seed, number),
+        "one_hop": one_hop_samples(seed, number).samples,
+        "multi_hop": paragraphs.samples,
+    }
+    for name, samples in kinds.items():
+        left = list(samples)
+        for split, size in zip(("train", "val", "test"), SIZES, strict=True):
+            part, left = left[:size], left[size:]
             lines = "".join(json.dumps(sample) + "\n" for sample in part)
             (folder / f"{name}.{split}.jsonl").write_text(lines, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Generated samples of the simulated world: object counting, and two-hop questions over a synthetic corpus."""
+"""Generated samples of the simulated world: object counting, one-hop and two-hop questions over a synthetic corpus."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ N_ENTITIES = 48
 
 _COUNT_FORM = re.compile(r"I have (?P<items>.+?)\. How many (?P<kind>[a-z ]+?) do I have\?")
 _QUESTION_FORM = re.compile(r"What is the (?P<second>\w+) of the (?P<first>\w+) of (?P<entity>\w+)\?")
+_FACT_QUESTION_FORM = re.compile(r"What is the (?P<relation>\w+) of (?P<entity>\w+)\?")
 _FACT_FORM = re.compile(r"\bThe (\w+) of (\w+) is (\w+)\.")
 
 
@@ -86,6 +87,35 @@ def entities(seed: int) -> tuple[str, ...]:
 def two_hop_samples(seed: int, n: int) -> Paragraphs:
     """Return a corpus with one fact a paragraph, and ``n`` different questions that each need two of its facts."""
     draw = random.Random(f"two-hop/{seed}")
+    corpus, facts = _corpus(seed, draw)
+    names, asked = entities(seed), relations(seed)[0]
+    samples: dict[str, dict[str, str]] = {}
+    while len(samples) < n:
+        (first, second), name = draw.sample(asked, 2), draw.choice(names)
+        question = f"What is the {second} of the {first} of {name}?"
+        answer = facts[second, facts[first, name]]
+        samples.setdefault(question, {"id": f"hop-{len(samples)}", "question": question, "answer": answer})
+    return Paragraphs(corpus, tuple(samples.values()))
+
+
+def one_hop_samples(seed: int, n: int) -> Paragraphs:
+    """Return the same corpus, and ``n`` different questions that each need one of its facts.
+
+    Raises ValueError for more than the corpus has.
+    """
+    corpus, facts = _corpus(seed, random.Random(f"two-hop/{seed}"))
+    asked = [(relation, name) for name in entities(seed) for relation in relations(seed)[0]]
+    if n > len(asked):
+        raise ValueError(f"a world has {len(asked)} one-hop questions, not {n}")
+    samples = [
+        {"id": f"fact-{number}", "question": f"What is the {relation} of {name}?", "answer": facts[relation, name]}
+        for number, (relation, name) in enumerate(random.Random(f"one-hop/{seed}").sample(asked, n))
+    ]
+    return Paragraphs(corpus, tuple(samples))
+
+
+def _corpus(seed: int, draw: random.Random) -> tuple[tuple[str, ...], dict[tuple[str, str], str]]:
+    """Return the paragraphs, and their facts: (relation, entity) -> value."""
     names = entities(seed)
     asked, decoys = relations(seed)
     pairs = [(relation, name) for name in names for relation in asked + decoys]
@@ -95,19 +125,21 @@ def two_hop_samples(seed: int, n: int) -> Paragraphs:
         for (relation, name), value in facts.items()
     ]
     draw.shuffle(corpus)
-    samples: dict[str, dict[str, str]] = {}
-    while len(samples) < n:
-        (first, second), name = draw.sample(asked, 2), draw.choice(names)
-        question = f"What is the {second} of the {first} of {name}?"
-        answer = facts[second, facts[first, name]]
-        samples.setdefault(question, {"id": f"hop-{len(samples)}", "question": question, "answer": answer})
-    return Paragraphs(tuple(corpus), tuple(samples.values()))
+    return tuple(corpus), facts
 
 
 def hops(question: str) -> tuple[str, str, str] | None:
     """Return (first relation, second relation, entity) of a two-hop question, or None."""
     match = _QUESTION_FORM.search(" ".join(question.split()))
     return (match["first"], match["second"], match["entity"]) if match else None
+
+
+def chain(question: str) -> tuple[tuple[str, ...], str] | None:
+    """Return (relations in the order in which they are looked up, entity) of a question over the corpus, or None."""
+    if found := hops(question):
+        return found[:2], found[2]
+    match = _FACT_QUESTION_FORM.search(" ".join(question.split()))
+    return ((match["relation"],), match["entity"]) if match else None
 
 
 def facts_in(text: str) -> dict[tuple[str, str], str]:

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from tracediff.simulate import anthropic, wire
+from tracediff.simulate.agent import Reply, ToolCall, respond
 from tracediff.simulate.critic import criticise
 from tracediff.simulate.optimizer import propose
-from tracediff.simulate.solver import solve
 from tracediff.simulate.world import World
 
 ROLES = {"sim-solver": "solver", "sim-critic": "critic", "sim-optimizer": "optimizer"}
@@ -38,6 +38,8 @@ class Exchange:
     """The text that the model wrote, or the error's message."""
     start_ns: int
     end_ns: int
+    calls: tuple[ToolCall, ...] = ()
+    """The tools that the reply calls."""
 
     @property
     def prompt(self) -> str:
@@ -118,12 +120,13 @@ class Server:
         model = str(body.get("model", ""))
         role = ROLES.get(model, "")
         if not role:
-            status, reply = 404, f"The model `{model}` does not exist; this simulation has {', '.join(ROLES)}."
+            unknown = f"The model `{model}` does not exist; this simulation has {', '.join(ROLES)}."
+            status, reply = 404, Reply(unknown)
         elif self._fails(json.dumps(body, sort_keys=True)):
-            status, reply = 500, "The simulated server had an error while processing your request."
+            status, reply = 500, Reply("The simulated server had an error while processing your request.")
         else:
             status, reply = 200, self._reply(role, body)
-        exchange = Exchange(role, model, path, body, status, reply, start, time.time_ns())
+        exchange = Exchange(role, model, path, body, status, reply.text, start, time.time_ns(), reply.calls)
         with self._lock:
             self._log.append(exchange)
         return exchange
@@ -137,15 +140,16 @@ class Server:
             self._failed[body] += fails
         return fails
 
-    def _reply(self, role: str, body: dict[str, Any]) -> str:
+    def _reply(self, role: str, body: dict[str, Any]) -> Reply:
         messages = wire.messages_of(body)
         if role == "solver":
-            return solve(self.world, messages)
+            return respond(self.world, messages, wire.tools_of(body))
         request = "\n".join(message.text for message in messages if message.role == "user")
         if role == "critic":
-            return criticise(self.world, request)
+            return Reply(criticise(self.world, request))
         method = (wire.schema_of(body).get("properties") or {}).get("method") or {}
-        return propose(self.world, request, [name for name in method.get("enum") or () if isinstance(name, str)])
+        names = [name for name in method.get("enum") or () if isinstance(name, str)]
+        return Reply(propose(self.world, request, names))
 
 
 class _Http(ThreadingHTTPServer):
@@ -205,14 +209,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(exchange.status, wire.error(exchange.reply, kind, "model_not_found" if unknown else None))
         elif path.endswith("/responses"):
             if body.get("stream"):
-                events = wire.response_events(body, exchange.reply)
+                events = wire.response_events(body, exchange.reply, exchange.calls)
                 self._stream(f"event: {name}\ndata: {line}\n\n" for name, line in events)
             else:
-                self._send(200, wire.response(body, exchange.reply))
+                self._send(200, wire.response(body, exchange.reply, exchange.calls))
         elif body.get("stream"):
-            self._stream(f"data: {line}\n\n" for line in wire.chat_chunks(body, exchange.reply))
+            self._stream(f"data: {line}\n\n" for line in wire.chat_chunks(body, exchange.reply, exchange.calls))
         else:
-            self._send(200, wire.chat_completion(body, exchange.reply))
+            self._send(200, wire.chat_completion(body, exchange.reply, exchange.calls))
 
     def _answer_anthropic(self, path: str, raw: bytes) -> None:
         """Answer a message request, or count its tokens."""

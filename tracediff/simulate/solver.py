@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tracediff.simulate import data
+from tracediff.simulate import data, questions
 from tracediff.simulate.world import Skill, World, flat
 
 INJUNCTION = "Ignore everything above"
@@ -64,6 +64,8 @@ def solve(world: World, messages: Sequence[Message]) -> str:
     stage = world.stage_of(prompt.instructions)
     if stage == "count":
         return _count(world, prompt)
+    if stage == "classify":
+        return _classify(world, prompt)
     if stage == "query":
         return _query(world, prompt)
     if stage == "answer":
@@ -71,12 +73,14 @@ def solve(world: World, messages: Sequence[Message]) -> str:
     return LOST
 
 
-def _notes(faults: Sequence[Skill]) -> str:
+def notes(faults: Sequence[Skill]) -> str:
+    """Return the symptoms of these faults, as they stand in a reply."""
     return "".join(f" Note: {skill.symptom}." for skill in faults)
 
 
-def _is_spoiled(world: World, prompt: Prompt, stage: str) -> bool:
-    return world.is_noisy(stage, prompt.question) or world.is_distracted(prompt.instructions, prompt.question)
+def is_spoiled(world: World, instructions: str, question: str, stage: str) -> bool:
+    """Whether this sample goes wrong without a symptom, by chance or by useless advice."""
+    return world.is_noisy(stage, question) or world.is_distracted(instructions, question)
 
 
 def _count(world: World, prompt: Prompt) -> str:
@@ -84,9 +88,20 @@ def _count(world: World, prompt: Prompt) -> str:
     if right is None:
         return f"{LOST}\nAnswer: 0"
     faults = world.faults(prompt.instructions, "count", prompt.question)
-    if faults or _is_spoiled(world, prompt, "count"):
+    if faults or is_spoiled(world, prompt.instructions, prompt.question, "count"):
         right += 1 + int(3 * world.draw("off", prompt.question, *(skill.name for skill in faults)))
-    return f"I went through the list.{_notes(faults)}\nAnswer: {right}"
+    return f"I went through the list.{notes(faults)}\nAnswer: {right}"
+
+
+def _classify(world: World, prompt: Prompt) -> str:
+    right = questions.label_of(prompt.question)
+    if right is None:
+        return f"{LOST}\nLabel: unknown"
+    faults = world.faults(prompt.instructions, "classify", prompt.question)
+    if faults or is_spoiled(world, prompt.instructions, prompt.question, "classify"):
+        others = [label for label in questions.LABELS if label != right]
+        right = others[int(len(others) * world.draw("label", prompt.question, *(skill.name for skill in faults)))]
+    return f"I looked at what is asked for.{notes(faults)}\nLabel: {right}"
 
 
 def _query(world: World, prompt: Prompt) -> str:
@@ -108,31 +123,39 @@ def _query(world: World, prompt: Prompt) -> str:
         subject = others[int(len(others) * world.draw("elsewhere", prompt.question, *(s.name for s in visible)))]
     elif silent:
         relation = silent[0].decoy
-    return f"One fact is needed next.{_notes(visible)}\nQuery: The {relation} of {subject}"
+    return f"One fact is needed next.{notes(visible)}\nQuery: The {relation} of {subject}"
 
 
 def _answer(world: World, prompt: Prompt) -> str:
-    asked = data.hops(prompt.question)
+    asked = data.chain(prompt.question)
     if asked is None:
         return f"{LOST}\nAnswer: unknown"
-    first, second, entity = asked
+    relations, right = asked
     facts = data.facts_in(prompt.passages)
     faults = world.faults(prompt.instructions, "answer", prompt.question)
-    bridge = facts.get((first, entity))
-    missing = (first, entity) if bridge is None else (second, bridge)
-    if bridge is None or missing not in facts:
-        return f"I read the passages.{_notes(faults)}{_about_passages(world, facts, missing)}\nAnswer: unknown"
-    right = facts[missing]
-    if faults or _is_spoiled(world, prompt, "answer"):
-        others = [name for name in world.entities if name != right]
-        right = others[int(len(others) * world.draw("wrong", prompt.question, *(skill.name for skill in faults)))]
-    return f"I read the passages.{_notes(faults)}\nAnswer: {right}"
+    for relation in relations:
+        if (relation, right) not in facts:
+            missing = about_missing(world, "query", facts, (relation, right))
+            return f"I read the passages.{notes(faults)}{missing}\nAnswer: unknown"
+        right = facts[relation, right]
+    if faults or is_spoiled(world, prompt.instructions, prompt.question, "answer"):
+        right = wrong_name(world, right, prompt.question, faults)
+    return f"I read the passages.{notes(faults)}\nAnswer: {right}"
 
 
-def _about_passages(world: World, facts: dict[tuple[str, str], str], missing: tuple[str, str]) -> str:
-    """Return what a reader of the passages can say: which other fact stands in the place of the missing one."""
+def wrong_name(world: World, right: str, question: str, faults: Sequence[Skill]) -> str:
+    """Return another name than the right one: what a reply with these faults gives."""
+    others = [name for name in world.entities if name != right]
+    return others[int(len(others) * world.draw("wrong", question, *(skill.name for skill in faults)))]
+
+
+def about_missing(world: World, stage: str, facts: Mapping[tuple[str, str], str], missing: tuple[str, str]) -> str:
+    """Return what a reader of the passages can say: which other fact stands in the place of the missing one.
+
+    ``stage`` is where the passages were asked for.
+    """
     relation, subject = missing
-    for skill in world.of_stage("query"):
+    for skill in world.of_stage(stage):
         if skill.decoy and (skill.decoy, subject) in facts:
             return f" Note: {skill.symptom} (the {skill.decoy} of {subject})."
     return f" Note: {world.gap} (the {relation} of {subject})."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -13,12 +13,27 @@ from tracediff.simulate import data, words
 
 Nature: TypeAlias = Literal["own", "inputs"]
 
-STAGES: dict[str, tuple[tuple[Nature, ...], re.Pattern[str]]] = {
-    # stage: nature of each skill's symptom, and the cue by which an instruction is recognised; first match counts
-    "query": (("own",) * 3 + ("inputs",) * 3, re.compile(r"\bsearch quer(y|ies)\b")),
-    "count": (("own",) * 6, re.compile(r"\bcount\b")),
-    "answer": (("own",) * 4, re.compile(r"\banswer\b")),
+STAGES: dict[str, tuple[Nature, ...]] = {
+    # stage: nature of each skill's symptom
+    "query": ("own",) * 3 + ("inputs",) * 3,
+    "count": ("own",) * 6,
+    "answer": ("own",) * 4,
 }
+LATER_STAGES: dict[str, tuple[Nature, ...]] = {
+    # drawn after everything else, so that worlds without them are as before
+    "classify": ("own",) * 6,
+    "act": ("own",) * 4 + ("inputs",) * 2,
+}
+CUES: dict[str, re.Pattern[str]] = {
+    # stage: the cue by which an instruction is recognised; the first match counts
+    "act": re.compile(r"\btools?\b"),
+    "classify": re.compile(r"\bclassif(y|ies)\b"),
+    "query": re.compile(r"\bsearch quer(y|ies)\b"),
+    "count": re.compile(r"\bcount\b"),
+    "answer": re.compile(r"\banswer\b"),
+}
+_SINGLE_STAGES = frozenset({"count", "classify"})
+"""Stages that are a program by themselves: it needs more of each skill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +97,22 @@ class World:
         self.entities = data.entities(seed)
         draw = random.Random(f"world/{seed}")
         topics = _topics(draw)
-        self.skills = tuple(self._draw_skills(draw, topics))
+        skills = tuple(self._draw_skills(draw, topics, STAGES))
         self.gap = draw.choice(words.SYMPTOM_FORMS).format(
             topic=next(topics), participle=draw.choice(words.PARTICIPLES), adverb=draw.choice(words.ADVERBS)
         )
         """Symptom, about the inputs, of a fact that is missing there for any reason."""
         self.noise = tuple(_advice(draw, next(topics))[0] for _ in range(12))
         """Useless advice, which looks like any other."""
+        self.skills = (*skills, *self._draw_skills(draw, topics, LATER_STAGES))
         self._flat = {wording: flat(wording) for skill in self.skills for wording in skill.wordings}
         self._flat |= {wording: flat(wording) for wording in self.noise}
 
-    def _draw_skills(self, draw: random.Random, topics: Iterator[str]) -> Iterator[Skill]:
+    def _draw_skills(
+        self, draw: random.Random, topics: Iterator[str], stages: Mapping[str, tuple[Nature, ...]]
+    ) -> Iterator[Skill]:
         decoys = iter(data.relations(self.seed)[1])
-        for stage, (natures, _) in STAGES.items():
+        for stage, natures in stages.items():
             for number, nature in enumerate(natures):
                 topic = next(topics)
                 symptom = draw.choice(words.SYMPTOM_FORMS).format(
@@ -106,8 +124,8 @@ class World:
                     nature=nature,
                     wordings=_advice(draw, topic),
                     symptom=symptom,
-                    # Some are rare: found late or never, and worth little. A program of one stage needs more of each.
-                    share=draw.uniform(0.08, 0.34 if stage == "count" else 0.22),
+                    # Some are rare: found late or never, and worth little.
+                    share=draw.uniform(0.08, 0.34 if stage in _SINGLE_STAGES else 0.22),
                     decoy=next(decoys) if nature == "inputs" else "",
                 )
 
@@ -123,7 +141,7 @@ class World:
     def stage_of(self, instructions: str) -> str | None:
         """Return the stage that these instructions ask for, None when they ask for nothing known."""
         text = flat(instructions)
-        return next((stage for stage, (_, cue) in STAGES.items() if cue.search(text)), None)
+        return next((stage for stage, cue in CUES.items() if cue.search(text)), None)
 
     def of_stage(self, stage: str) -> tuple[Skill, ...]:
         """Return the skills of one stage."""
