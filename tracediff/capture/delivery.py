@@ -135,11 +135,14 @@ class Outlet:
         return ExportReport(ended, tuple(watched.report(ended) for watched in self._watched.values()))
 
     def tell(self) -> None:
-        """Log once, at the end, how many spans were not delivered."""
-        report = self.report()
-        if report.lost and not self._is_told:
-            self._is_told = True
-            _log.warning("tracediff: spans were not exported (recordings are complete): %s", report)
+        """Log once, at the end, how many spans were not delivered. Never raises into the user's shutdown."""
+        try:
+            report = self.report()
+            if report.lost and not self._is_told:
+                self._is_told = True
+                _log.warning("tracediff: spans were not exported (recordings are complete): %s", report)
+        except Exception as error:
+            faults.note("telling what was not exported", error)
 
     def flush(self, timeout_s: float) -> ExportReport:
         """Export what waits, for ``timeout_s`` at most: OpenTelemetry's own flush does not keep its timeout."""
@@ -183,7 +186,11 @@ def _counted(export: Callable[..., Any], watched: _Watched) -> Callable[..., Any
 
     @functools.wraps(export)
     def counting(spans: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
-        ours = _ours(spans)
+        try:
+            ours = _ours(spans)
+        except Exception as error:  # the batch goes out uncounted
+            faults.note("counting spans", error)
+            return export(spans, *args, **kwargs)
         with watched.lock:
             watched.in_flight += ours
         is_taken = False
