@@ -2,7 +2,7 @@
 
 An ordinary program with the real client; the decorators are all that tracediff needs. Settings come from the
 environment: OPENAI_API_KEY, OPENAI_BASE_URL (any compatible server), TRACEDIFF_EXAMPLE_MODEL, and
-TRACEDIFF_EXAMPLE_CORPUS, a JSON file with a list of paragraphs or HotPotQA questions with their contexts.
+TRACEDIFF_EXAMPLE_CORPUS, see hotpot.py.
 
     python examples/multi_hop.py "Were Scott Derrickson and Ed Wood of the same nationality?"
 """
@@ -10,19 +10,19 @@ TRACEDIFF_EXAMPLE_CORPUS, a JSON file with a list of paragraphs or HotPotQA ques
 from __future__ import annotations
 
 import functools
-import json
 import os
-import re
-import string
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import bm25s  # type: ignore[import-untyped]
 from openai import OpenAI
 
 import tracediff as td
+
+sys.path.append(str(Path(__file__).parent))  # from wherever this file is loaded
+from hotpot import Paragraphs, f1, load, load_corpus, normalised, paragraphs
+
+__all__ = ["MultiHop", "f1", "load", "load_corpus", "metric", "program"]
 
 HOPS = 2
 TOP_K = 2
@@ -92,16 +92,13 @@ def last_line(reply: str) -> str:
 class MultiHop:
     """The program over one corpus of paragraphs."""
 
-    def __init__(self, paragraphs: Sequence[str]) -> None:
-        self.paragraphs = list(paragraphs)
-        self.index = bm25s.BM25()
-        self.index.index(words(self.paragraphs), show_progress=False)
+    def __init__(self, corpus: Sequence[str] | Paragraphs) -> None:
+        self.paragraphs = corpus if isinstance(corpus, Paragraphs) else Paragraphs(corpus)
 
     @td.functional_node(kind="retriever")
     def retrieve(self, query: str) -> list[str]:
         """Return the paragraphs of the corpus that fit the query best."""
-        found, _ = self.index.retrieve(words([query]), k=min(TOP_K, len(self.paragraphs)), show_progress=False)
-        return [self.paragraphs[number] for number in found[0]]
+        return self.paragraphs.search(query, TOP_K)
 
     def __call__(self, question: str) -> str:
         """Return a short answer."""
@@ -113,26 +110,9 @@ class MultiHop:
         return last_line(ask(("system", answer_task()), ("user", answer_prompt(question, passages))))
 
 
-def words(texts: Sequence[str]) -> list[list[str]]:
-    """Return each text as lower-case words, for the index."""
-    return [re.findall(r"\w+", text.casefold()) for text in texts]
-
-
-@functools.cache
-def over(path: str) -> MultiHop:
-    """Return the program over the corpus in this file."""
-    return MultiHop(load_corpus(path))
-
-
 def program(question: str) -> str:
     """Return a short answer from the corpus that TRACEDIFF_EXAMPLE_CORPUS names."""
-    return over(os.environ["TRACEDIFF_EXAMPLE_CORPUS"])(question)
-
-
-def normalised(text: str) -> list[str]:
-    """Return the words that count when answers are compared: HotPotQA's rule."""
-    bare = "".join(c for c in text.casefold() if c not in string.punctuation)
-    return [word for word in bare.split() if word not in {"a", "an", "the"}]
+    return MultiHop(paragraphs())(question)
 
 
 def metric(prediction: str, sample: Mapping[str, str]) -> td.Score:
@@ -140,37 +120,6 @@ def metric(prediction: str, sample: Mapping[str, str]) -> td.Score:
     if normalised(prediction) == normalised(sample["answer"]):
         return td.Score(1.0)
     return td.Score(0.0, feedback=f"The answer is {prediction!r}, expected was {sample['answer']!r}.")
-
-
-def f1(prediction: str, sample: Mapping[str, str]) -> float:
-    """Return the overlap of words: for ``loss_metric``."""
-    given, right = normalised(prediction), normalised(sample["answer"])
-    common = sum((Counter(given) & Counter(right)).values())
-    return 2 * common / (len(given) + len(right)) if common else 0.0
-
-
-def load(path: str | Path) -> list[dict[str, str]]:
-    """Return the questions of a JSONL file, or of a HotPotQA file in JSON."""
-    text = Path(path).read_text(encoding="utf-8")
-    if Path(path).suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    return [
-        {
-            "id": str(entry.get("_id") or entry.get("id") or f"hotpot-{number}"),
-            "question": entry["question"],
-            "answer": entry["answer"],
-        }
-        for number, entry in enumerate(json.loads(text))
-    ]
-
-
-def load_corpus(path: str | Path) -> list[str]:
-    """Return the paragraphs of a JSON list, or those of all contexts of a HotPotQA file, each once."""
-    entries = json.loads(Path(path).read_text(encoding="utf-8"))
-    if all(isinstance(entry, str) for entry in entries):
-        return list(dict.fromkeys(entries))
-    contexts = [context for entry in entries for context in entry["context"]]
-    return list(dict.fromkeys(f"{title}: {''.join(sentences)}" for title, sentences in contexts))
 
 
 if __name__ == "__main__":
