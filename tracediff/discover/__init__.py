@@ -4,6 +4,7 @@
 in a file that a person edits, ``discovered`` and ``activate`` put it to use.
 """
 
+from tracediff.discover.given import add_template
 from tracediff.discover.observe import Findings, Observation, find
 from tracediff.discover.parameterfile import Discovered, ParameterFile, load, save
 from tracediff.discover.replace import Overlay, activate, discovered
@@ -15,6 +16,7 @@ __all__ = [
     "Overlay",
     "ParameterFile",
     "activate",
+    "add_template",
     "discovered",
     "find",
     "load",

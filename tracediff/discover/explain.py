@@ -30,6 +30,8 @@ class Entry(Generic[Owner]):
     """Where its text stands. A pattern of a few words explains what this module's functions send."""
     sites: frozenset[str] = frozenset()
     """Functions that sent it before; it explains what they send, too."""
+    is_known: bool = False
+    """It is a template for certain: a pattern of a few words explains a whole text, whoever sends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,17 @@ class Explainer(Generic[Owner]):
         """Return the matches of a text in text order; ``site`` is the user's function that sends it."""
         region = Region(text, 0, len(text))
         usable: list[Entry[Owner]] = []
+        short: tuple[Entry[Owner], Found] | None = None
         for entry in self._entries:
             pattern = entry.pattern
             if pattern.longest not in region.flat:
                 continue
             if pattern.words >= MIN_WORDS:
                 usable.append(entry)
-            elif _is_from(entry, site) and (whole := region.whole(pattern)) is not None:
-                return (self._with_inner(text, entry, whole, usable, 0),)
+            elif short is None and _is_from(entry, site) and (whole := region.whole(pattern)) is not None:
+                short = entry, whole
+        if short is not None and not any(region.whole(entry.pattern) for entry in usable):
+            return (self._with_inner(text, *short, usable, 0),)
         return tuple(self._explained(text, (0, len(text)), usable, 0)) if usable else ()
 
     def _explained(
@@ -127,7 +132,7 @@ class Explainer(Generic[Owner]):
 
 
 def _is_from(entry: Entry[Owner], site: str) -> bool:
-    return site in entry.sites or bool(entry.module and site.startswith(entry.module + "."))
+    return entry.is_known or site in entry.sites or bool(entry.module and site.startswith(entry.module + "."))
 
 
 def _stands_inside(entry: Entry[Owner]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tracediff.capture.callsite import is_library
 from tracediff.capture.names import module_name
+from tracediff.discover.given import given_templates
 from tracediff.discover.source import Template, templates_of, texts_of
 
 _TEXT_FILES = frozenset({".txt", ".md", ".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".prompt", ".mustache", ".hbs"})
@@ -33,7 +34,7 @@ class SourceIndex:
         self._folders: set[str] = set()
 
     def templates(self) -> tuple[Template, ...]:
-        """Return every template, modules in order of import, then the text files beside them."""
+        """Return every template, modules in order of import, then the text files beside them, then what was given."""
         for name, file in _user_modules():
             if file not in self._read:
                 self._read[file] = _of_module(name, file)
@@ -41,7 +42,8 @@ class SourceIndex:
             if folder and folder not in self._folders and os.path.isdir(folder):  # noqa: PTH112
                 self._folders.add(folder)
                 self._read_folder(Path(folder))
-        return tuple(template for found in self._read.values() for template in found)
+        read = tuple(template for found in self._read.values() for template in found)
+        return (*read, *given_templates())
 
     def _read_folder(self, folder: Path) -> None:
         for path in _text_files(folder):

@@ -132,7 +132,7 @@ def _entries(templates: Iterable[Template]) -> Iterator[Entry[Template]]:
                 key = form.key if form.words >= MIN_WORDS else ("", template.module, *form.key)
                 if key not in seen:
                     seen.add(key)
-                    yield Entry(form, template, template.module)
+                    yield Entry(form, template, template.module, is_known=bool(template.origin))
 
 
 def _is_declared(text: str, declared: Iterable[str]) -> bool:
@@ -155,7 +155,7 @@ def _parameters(groups: Iterable[list[_Use]], calls: Mapping[str, int]) -> Itera
         template = same[0].match.entry.owner
         text, variables = _text(same)
         status, note = _status(same, calls)
-        sites = tuple(dict.fromkeys(use.call.site for use in uses if use.call.site))
+        sites = tuple(dict.fromkeys(use.call.site for use in uses))
         name = _fresh(template.name, names)
         names.add(name)
         yield Discovered(
@@ -163,12 +163,12 @@ def _parameters(groups: Iterable[list[_Use]], calls: Mapping[str, int]) -> Itera
             text,
             variables,
             status,
-            " and ".join(dict.fromkeys(use.place.role for use in uses)) + (f" of {sites[0]}" if sites else ""),
+            " and ".join(dict.fromkeys(use.place.role for use in uses)) + (f" of {sites[0]}" if sites[0] else ""),
             _shown_path(template.file),
             template.line,
             template.end_line,
             sites,
-            note,
+            note or (f"from {template.origin}" if template.origin else ""),
         )
 
 

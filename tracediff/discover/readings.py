@@ -32,6 +32,16 @@ def readings(text: str, arguments: Sequence[str] = ()) -> Iterator[Pattern]:
         yield pattern
 
 
+def written(text: str, variables: Sequence[str]) -> Iterator[Pattern]:
+    """Yield the patterns of a text whose fields are ``{name}`` of ``variables``: a doubled brace is one, or stays two."""
+    seen: set[tuple[str, ...]] = set()
+    cuts = [(m.start(), m.end(), m[1]) for m in _BRACED.finditer(text) if m[1] in variables]
+    for pattern in (_format(text, ()), _cut(text, cuts)):
+        if pattern is not None and pattern.literals not in seen:
+            seen.add(pattern.literals)
+            yield pattern
+
+
 def hint(field: str) -> str:
     """Return the name that a field expression suggests: its last identifier; may be empty."""
     names = _NAME.findall(field.split("|", maxsplit=1)[0])

@@ -30,11 +30,13 @@ class Template:
     """One for each reading."""
     is_listed: bool = False
     """It stands in a list with other texts: more often data than a prompt."""
+    origin: str = ""
+    """Where a template comes from that does not stand in the user's source; empty for one that does."""
 
     @property
     def place(self) -> str:
-        """File and line."""
-        return f"{self.file}:{self.line}"
+        """File and line, or where else it comes from."""
+        return f"{self.file}:{self.line}" if self.file else f"{self.origin}:{self.name}"
 
 
 def templates_of(tree: ast.Module, module: str, file: str) -> list[Template]:
@@ -266,7 +268,7 @@ class _Reader(ast.NodeVisitor):
         self, node: ast.expr, patterns: list[Pattern], label: str = "", lines: tuple[int, int] | None = None
     ) -> None:
         """Enter a text; ``lines`` are those of a part of it, where the text spans several lines of the file."""
-        patterns = [pattern for pattern in patterns if _is_text(pattern)]
+        patterns = [pattern for pattern in patterns if is_text(pattern)]
         if not patterns:
             return
         first, last = node.lineno, node.end_lineno or node.lineno
@@ -276,7 +278,7 @@ class _Reader(ast.NodeVisitor):
         self.found.append(Template(name, self.module, self.file, first, last, tuple(patterns), self._is_listed))
 
 
-def _is_text(pattern: Pattern) -> bool:
+def is_text(pattern: Pattern) -> bool:
     """Tell whether a pattern has words enough to be a prompt."""
     return pattern.words >= (1 if pattern.slots else 3)
 
@@ -310,8 +312,8 @@ def texts_of(texts: Iterator[tuple[str, str, int, int]], file: str) -> list[Temp
     """Return the templates of (name, text, line, end line) that a text file holds."""
     found = []
     for name, text, line, end_line in texts:
-        if patterns := tuple(filter(_is_text, readings(text))):
+        if patterns := tuple(filter(is_text, readings(text))):
             found.append(Template(name, "", file, line, end_line, patterns))
-        parts = [(p, line + first, line + last) for p, first, last in jinja_parts(text) if _is_text(p)]
+        parts = [(p, line + first, line + last) for p, first, last in jinja_parts(text) if is_text(p)]
         found += [Template(name, "", file, first, last, (pattern,)) for pattern, first, last in parts]
     return found
