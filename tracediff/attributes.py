@@ -58,6 +58,7 @@ RETRIEVAL_TOP_K = "gen_ai.retrieval.top_k"
 
 # Evaluation event: the carrier of a score
 EVALUATION_EVENT = "gen_ai.evaluation.result"
+INFERENCE_EVENT = "gen_ai.client.inference.operation.details"
 EVALUATION_NAME = "gen_ai.evaluation.name"
 EVALUATION_SCORE = "gen_ai.evaluation.score.value"
 EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"

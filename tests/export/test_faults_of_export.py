@@ -28,9 +28,11 @@ EDGES = {
     "tracediff.capture.spans.export_report",
     "tracediff.capture.spans.flush_export",
     "tracediff.capture.metering.use_meter_provider",
+    "tracediff.capture.eventing.use_logger_provider",
     "tracediff.capture.redaction.limit",
     # The places that catch, and those that stand on them.
     "tracediff.capture.metering.measure",
+    "tracediff.capture.eventing.emit",
     "tracediff.capture.spans.start",
     "tracediff.capture.spans.finish",
     "tracediff.capture.spans.is_on",

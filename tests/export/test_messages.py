@@ -12,7 +12,7 @@ from tests.integrations.loopback import Loopback, as_json, events
 from tracediff import attributes as keys
 from tracediff.capture import content, instrument, messages, uninstrument
 from tracediff.capture.records import SpanRecord
-from tracediff.capture.values import Placeholder
+from tracediff.capture.values import Cut, Placeholder
 from tracediff.graph.runs import record
 
 # What the published schemas of gen_ai.input.messages, gen_ai.output.messages and gen_ai.system_instructions require.
@@ -342,3 +342,15 @@ def test_a_cut_stream_says_that_no_reason_ended_it(exported):
 
     _, _, (answer,), _ = said(exported("openai", ask, events(bodies.chat_chunks(finish_reason=None), done=False)))
     assert answer == {"role": "assistant", "parts": [text("There are seven.")], "finish_reason": "error"}
+
+
+def test_texts_that_were_cut_keep_their_beginning():
+    cut = Cut("str", "Once upon", 99, "digest")
+    block = {"type": "text", "text": cut}
+    assert asked(messages=[{"role": "user", "content": cut}, {"role": "user", "content": [block]}]) == [
+        ("user", [text("Once upon")]),
+        ("user", [text("Once upon")]),
+    ]
+    (answer,) = messages.answered({"content": cut}, ["stop"], is_failed=False)
+    assert answer["parts"] == [text("Once upon")]
+    assert messages.instructed({"system": cut}) == [text("Once upon")]

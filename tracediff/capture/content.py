@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -37,7 +37,7 @@ def of_record(record: SpanRecord) -> dict[str, str]:
     found: dict[str, str] = {}
     match record.kind:
         case "llm":
-            found = dict(_llm(record))
+            found = {key: _dumped(value) for key, value in of_model(record).items()}
         case "prompt":
             arguments = list(record.inputs.items())[:_MAX_VARIABLES]
             found = {keys.PROMPT_VARIABLE_PREFIX + clean(name): _text(value) for name, value in arguments}
@@ -51,16 +51,17 @@ def of_record(record: SpanRecord) -> dict[str, str]:
     return found
 
 
-def _llm(record: SpanRecord) -> Iterator[tuple[str, str]]:
-    """Yield the messages of a model call."""
-    yield keys.INPUT_MESSAGES, _json(messages.asked(record.inputs))
+def of_model(record: SpanRecord) -> dict[str, Any]:
+    """Return the messages of a model call as structures, which an event carries."""
+    found: dict[str, Any] = {keys.INPUT_MESSAGES: messages.asked(record.inputs)}
     if instructions := messages.instructed(record.inputs):
-        yield keys.SYSTEM_INSTRUCTIONS, _json(instructions)
+        found[keys.SYSTEM_INSTRUCTIONS] = instructions
     if tools := messages.offered(record.inputs):
-        yield keys.TOOL_DEFINITIONS, _json(tools)
+        found[keys.TOOL_DEFINITIONS] = tools
     is_failed = record.error is not None or keys.FAULT in record.attributes
     reasons = record.attributes.get(keys.RESPONSE_FINISH_REASONS)
-    yield keys.OUTPUT_MESSAGES, _json(messages.answered(record.output, reasons, is_failed=is_failed))
+    found[keys.OUTPUT_MESSAGES] = messages.answered(record.output, reasons, is_failed=is_failed)
+    return {key: _plain(value) for key, value in found.items()}
 
 
 def _text(value: Value) -> str:
@@ -70,7 +71,10 @@ def _text(value: Value) -> str:
 
 def _json(value: Any) -> str:
     """Return a snapshot as readable JSON; typed objects become mappings, lone surrogates question marks."""
-    plain = _plain(value)
+    return _dumped(_plain(value))
+
+
+def _dumped(plain: Any) -> str:
     return orjson.dumps(plain, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from tracediff.capture import metering, redaction, spans
+from tracediff.capture import eventing, metering, redaction, spans
 from tracediff.capture.context import stop_carrying
 from tracediff.capture.live import open_recordings
 from tracediff.errors import MissingIntegration, UsageError
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
 
 GROUP = "tracediff.integrations"
 """Entry-point group; each entry is ``install() -> uninstall`` and raises MissingIntegration without its library."""
@@ -36,18 +40,20 @@ def instrument(
     *names: str,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
     redact: Callable[[str], str] | None = None,
     max_content_chars: int | None = None,
 ) -> tuple[str, ...]:
     """Return the names of the integrations that are on now, after turning on ``names``.
 
     Without names: every integration whose library is installed. A library is never imported here; it is patched when
-    the program imports it. Turning on twice changes nothing. Spans and metrics go to the providers given, else to the
-    global ones as they are at each call; none is ever set.
+    the program imports it. Turning on twice changes nothing. Spans, metrics and events go to the providers given, else
+    to the global ones as they are at each call; none is ever set.
 
-    Content leaves only where OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says SPAN_ONLY or SPAN_AND_EVENT, each
-    text as ``redact`` returns it, and cut after ``max_content_chars``. Recordings in the process stay whole, and the
-    edges inferred from them are exported beside what was redacted.
+    Content leaves only where OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says SPAN_ONLY, EVENT_ONLY (one event a
+    model call, to the logger provider) or SPAN_AND_EVENT, each text as ``redact`` returns it, and cut after
+    ``max_content_chars``. Recordings in the process stay whole, and the edges inferred from them are exported beside
+    what was redacted.
 
     Raises:
         UsageError: a name that no integration has, or a limit below 1.
@@ -60,6 +66,8 @@ def instrument(
             spans.use_provider(tracer_provider)
         if meter_provider is not None:
             metering.use_meter_provider(meter_provider)
+        if logger_provider is not None:
+            eventing.use_logger_provider(logger_provider)
         if redact is not None or max_content_chars is not None:
             redaction.limit(redact, max_content_chars)
         for name in names or known:
@@ -89,6 +97,7 @@ def uninstrument(*names: str) -> None:
         if not _installed.uninstalls:
             spans.use_provider(None)
             metering.use_meter_provider(None)
+            eventing.use_logger_provider(None)
             redaction.limit(None, None)
     if not names and not open_recordings:
         stop_carrying()

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tracediff.capture.values import Obj, Placeholder, Value
+from tracediff.capture.values import Cut, Obj, Placeholder, Value
 
 _MODALITIES = {
     "image": "image",
@@ -40,7 +40,7 @@ def asked(inputs: Mapping[str, Value]) -> list[dict[str, Any]]:
     found = next((inputs[key] for key in ("messages", "input", "prompt") if key in inputs), [])
     if isinstance(found, list) and any(isinstance(item, int) for item in found):
         found = [{"content": [{"type": "tokens"}]}]  # a prompt as token numbers
-    listed = found if isinstance(found, list | tuple) else [found] if isinstance(found, str) else []
+    listed = found if isinstance(found, list | tuple) else [found] if _string(found) is not None else []
     return [_message(message) for message in listed]
 
 
@@ -68,8 +68,8 @@ def answered(output: Value, reasons: object, *, is_failed: bool) -> list[dict[st
 
 def _of_answer(choice: Value) -> list[dict[str, Any]]:
     """Return the parts of a recorded output."""
-    if isinstance(choice, str):
-        return [_text(choice)]
+    if (whole := _string(choice)) is not None:
+        return [_text(whole)]
     parts = [{"type": "reasoning", "content": text} for text in _texts(field_of(choice, "thinking"))]
     parts += [_text(text) for text in _texts(field_of(choice, "content"))]
     parts += [{"type": "refusal", "content": text} for text in _texts(field_of(choice, "refusal"))]
@@ -78,8 +78,8 @@ def _of_answer(choice: Value) -> list[dict[str, Any]]:
 
 def _message(message: Value) -> dict[str, Any]:
     """Return one message, or one item of a response."""
-    if isinstance(message, str):
-        return {"role": "user", "parts": [_text(message)]}
+    if (prompt := _string(message)) is not None:
+        return {"role": "user", "parts": [_text(prompt)]}
     kind = str(field_of(message, "type") or "message")
     if kind != "message":
         role, parts = _item(kind, message)
@@ -120,11 +120,9 @@ def _parts(content: Value) -> list[dict[str, Any]]:
 
 
 def _part(part: Value) -> dict[str, Any]:
-    if isinstance(part, str):
-        return _text(part)
     kind = str(field_of(part, "type") or "text")
-    text = field_of(part, "text")
-    if isinstance(text, str):
+    text = _string(part)
+    if text is not None or (text := _string(field_of(part, "text"))) is not None:
         return _text(text)
     if (modality := _MODALITIES.get(kind)) is not None:
         return _media(kind, modality, part)
@@ -150,7 +148,7 @@ def _media(kind: str, modality: str, part: Value) -> dict[str, Any]:
                 return {"type": "uri", "modality": modality, "uri": uri}
         if isinstance(file_id := field_of(place, "file_id"), str):
             return {"type": "file", "modality": modality, "file_id": file_id}
-        if isinstance(text := field_of(place, "data"), str) and field_of(place, "type") == "text":
+        if (text := _string(field_of(place, "data"))) is not None and field_of(place, "type") == "text":
             return _text(text)  # a document given as text
     held = next((value for place in places for value in _fields(place) if isinstance(value, Placeholder)), None)
     if held is None:
@@ -189,8 +187,8 @@ def _result(identity: Value, response: Value) -> dict[str, Any]:
 
 
 _BLOCKS: dict[str, Callable[[Value], dict[str, Any]]] = {
-    "thinking": lambda part: {"type": "reasoning", "content": str(field_of(part, "thinking") or "")},
-    "refusal": lambda part: {"type": "refusal", "content": str(field_of(part, "refusal") or "")},
+    "thinking": lambda part: {"type": "reasoning", "content": _string(field_of(part, "thinking")) or ""},
+    "refusal": lambda part: {"type": "refusal", "content": _string(field_of(part, "refusal")) or ""},
     "tool_use": _call,
     "server_tool_use": lambda part: _server_call(str(field_of(part, "name")), part, field_of(part, "input")),
     "mcp_tool_use": lambda part: _server_call(str(field_of(part, "name")), part, field_of(part, "input")),
@@ -216,7 +214,15 @@ def _text(text: str) -> dict[str, Any]:
 
 
 def _texts(value: Value) -> list[str]:
-    return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    texts = (_string(text) for text in (value if isinstance(value, list) else [value]))
+    return [text for text in texts if text is not None]
+
+
+def _string(value: Value) -> str | None:
+    """Return a text, of one that was cut what was kept; None for anything else."""
+    if isinstance(value, Cut):
+        value = value.head
+    return value if isinstance(value, str) else None
 
 
 def _listed(value: Value) -> list[Value]:

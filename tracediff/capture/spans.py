@@ -22,7 +22,7 @@ from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, SpanKind, Status, StatusCode, Tracer
 
 from tracediff import attributes as keys
-from tracediff.capture import content, redaction
+from tracediff.capture import content, eventing, redaction
 from tracediff.capture.content import clean, record_attributes, record_from_attributes
 from tracediff.capture.context import current_context
 from tracediff.capture.delivery import SCOPE, ExportReport, Outlet
@@ -219,9 +219,15 @@ def _describe(span: Span, call: Call, *, with_content: bool) -> None:
     record = call.record()
     described: dict[str, Any] = {}
     needed: dict[str, Any] = {}
-    if with_content:
-        record = redaction.record(record)
-        described.update(content.of_record(record))
+    is_event = record.kind == "llm" and keys.PROVIDER_NAME in record.attributes and eventing.is_wanted()
+    if with_content or is_event:
+        left = redaction.record(record)
+        if is_event:
+            context = trace.set_span_in_context(span, Context())
+            eventing.emit(left, dict(_plain(left.attributes)), context, call.end_ns)
+        if with_content:
+            record = left
+            described.update(content.of_record(record))
     described.update(_plain(record.attributes, with_content=with_content))
     if record.kind == "tool":
         described[keys.TOOL_NAME] = clean(record.name)
