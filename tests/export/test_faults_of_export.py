@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import tracediff
+import tracediff.graph.structure  # imported late, it would keep what a test has broken
 from tracediff import attributes as keys
 from tracediff.capture import begin, functional_node, instrument, uninstrument
 from tracediff.capture.faults import faults
@@ -20,7 +21,7 @@ from tracediff.graph.runs import record, score
 
 MODULES = [
     f"tracediff.capture.{name}"
-    for name in ("content", "delivery", "messages", "metering", "redaction", "runspan", "spans")
+    for name in ("content", "delivery", "eventing", "messages", "metering", "redaction", "runspan", "spans")
 ]
 EDGES = {
     # What is called by a program's own hand, and raises what its caller should know.
