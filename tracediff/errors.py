@@ -4,6 +4,7 @@
 
     TracediffError
     ├── MissingIntegration        (also ModuleNotFoundError) a library or an extra is not installed
+    │   └── UnsupportedVersion    the library is installed in a version that the integration is not made for
     ├── UsageError                (also ValueError) an argument, option, file or sample that can't be used
     │   ├── ParameterError        a prompt that can't be a parameter, or a text that breaks its contract
     │   ├── DataError             a sample, a record or a file that can't be read
@@ -30,6 +31,10 @@ class TracediffError(Exception):
 
 class MissingIntegration(TracediffError, ModuleNotFoundError):
     """A library that an integration or an extra needs is not installed."""
+
+
+class UnsupportedVersion(MissingIntegration):
+    """A library is installed in a version that its integration is not made for."""
 
 
 class UsageError(TracediffError, ValueError):

@@ -28,6 +28,7 @@ from tracediff.capture.context import (
     scoped,
     with_scope,
 )
+from tracediff.capture.enclosing import enter_found, finders
 from tracediff.capture.faults import faults
 from tracediff.capture.live import Strays, live, open_recordings
 from tracediff.capture.records import Ref, SpanRecord
@@ -367,6 +368,11 @@ def begin(
     attributes: Mapping[str, Any] | None = None,
 ) -> Call | None:
     """Return the call that has begun, or None when nobody records or exports: then run the plain call."""
+    if finders.all and (token := enter_found(kind)) is not None:
+        try:
+            return begin(name, kind, inputs, description=description, parameter=parameter, attributes=attributes)
+        finally:
+            detach(token)
     scope = current_scope()
     if scope is None:
         recording = None
