@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from opentelemetry.trace import TracerProvider
 from tracediff.capture import eventing, metering, redaction, spans
 from tracediff.capture.context import stop_carrying
 from tracediff.capture.live import open_recordings
-from tracediff.errors import MissingIntegration, UsageError
+from tracediff.errors import MissingIntegration, UnsupportedVersion, UsageError
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 GROUP = "tracediff.integrations"
 """Entry-point group; each entry is ``install() -> uninstall`` and raises MissingIntegration without its library."""
 
-_FIRST_PARTY = {"openai": "tracediff_openai:install", "anthropic": "tracediff_anthropic:install"}
+_FIRST_PARTY = {
+    "openai": "tracediff_openai:install",
+    "anthropic": "tracediff_anthropic:install",
+    "langchain": "tracediff_langchain:install",
+    "langgraph": "tracediff_langgraph:install",
+}
 """Ours, for a source tree whose metadata is not installed; a registered entry of the same name wins."""
 
 
@@ -56,8 +62,9 @@ def instrument(
     what was redacted.
 
     Raises:
-        UsageError: a name that no integration has, or a limit below 1.
-        MissingIntegration: a named integration whose library is not installed, with the pip line.
+        UsageError: a name that no integration has, a limit below 1, or a negative time.
+        MissingIntegration: a named integration whose library is not installed, with the pip line; UnsupportedVersion
+            where it is installed in a version that is not supported. Without names the latter is a warning.
     """
     known = _known()
     _check(names, known)
@@ -75,7 +82,7 @@ def instrument(
                 continue
             try:
                 _installed.uninstalls[name] = known[name].load()()
-            except MissingIntegration:
+            except MissingIntegration as error:
                 if names:
                     raise
         return tuple(_installed.uninstalls)
@@ -84,6 +91,8 @@ def instrument(
 def uninstrument(*names: str) -> None:
     """Restore what the named integrations patched, all of them without names; those that are off stay off.
 
+                if isinstance(error, UnsupportedVersion):
+                    warnings.warn(str(error), stacklevel=2)
     When none is left on, spans and metrics go to the global providers again, and no redaction is in force. Without
     names and while nothing is recorded, threads and pools are as before too.
     """
