@@ -332,6 +332,8 @@ def discover(
     for entry in found.file.parameters:
         first = next(line.strip() for line in entry.text.splitlines() if line.strip())
         print(terminal(_entry(entry, first)), end="")
+    for step in found.file.steps:
+        print(terminal(f"step {step.name} [{step.kind}]  {step.file}:{step.line}  {step.role}"))
     for text in found.file.unexplained:
         first = next(line.strip() for line in text["text"].splitlines() if line.strip())
         print(terminal(f"not in the source: {text['role']} of {text['site'] or 'no function'}: {first[:80]}"))

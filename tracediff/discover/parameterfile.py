@@ -1,8 +1,8 @@
 """The parameters file: the prompts that were discovered, for a person to read and edit.
 
 JSON. A text of several lines is a list of its lines. To keep a prompt as it is, set its status to ``frozen`` or delete
-the entry; to give it another name, a role or guidance, edit those. The text itself says where the prompt is recognised:
-it is changed in the source, or by training, not here.
+the entry; to give it another name, a role or guidance, edit those. A step that is not wanted is deleted. The text
+itself says where the prompt is recognised: it is changed in the source, or by training, not here.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from tracediff.discover.pattern import Pattern
+from tracediff.discover.steps import Step
 from tracediff.errors import DataError
 from tracediff.parameters import Parameter, split, text_hash
 
@@ -76,12 +77,16 @@ class ParameterFile:
     parameters: tuple[Discovered, ...]
     unexplained: tuple[Mapping[str, str], ...] = field(default=())
     """Texts of requests that no source text explains: role, site and the text's beginning. For the reader only."""
+    steps: tuple[Step, ...] = ()
+    """The program's functions between its model calls, which training records as nodes."""
 
 
 def save(path: str | os.PathLike[str], found: ParameterFile) -> None:
     """Write a parameters file. Raises DataError when it can't be written."""
     entries = [_to_json(parameter) for parameter in found.parameters]
     document: dict[str, Any] = {"tracediff_parameters": FORMAT, "program": found.program, "parameters": entries}
+    if found.steps:
+        document["steps"] = [asdict(step) for step in found.steps]
     if found.unexplained:
         document["unexplained"] = list(found.unexplained)
     try:
@@ -135,7 +140,26 @@ def load(path: str | os.PathLike[str]) -> ParameterFile:
         raise DataError(f'{where}: "parameters" must be a list of entries')
     parameters = tuple(_from_json(entry, f"{where}: parameters[{at}]") for at, entry in enumerate(entries))
     _check_names(parameters, where)
-    return ParameterFile(str(document.get("program", "")), parameters)
+    steps = document.get("steps") or []
+    if not isinstance(steps, list):
+        raise DataError(f'{where}: "steps" must be a list of entries')
+    read = tuple(_step_from_json(entry, f"{where}: steps[{at}]") for at, entry in enumerate(steps))
+    _check_names(read, where)
+    return ParameterFile(str(document.get("program", "")), parameters, (), read)
+
+
+def _step_from_json(entry: Any, where: str) -> Step:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
+        raise DataError(f'{where}: an entry needs a "name"')
+    where = f"{where} ({entry['name']})"
+    kind = _word(entry, "kind", where) or "function"
+    return Step(
+        entry["name"],
+        kind,
+        _word(entry, "role", where),
+        _word(entry, "file", where),
+        _number(entry, "line", where) or 0,
+    )
 
 
 def _from_json(entry: Any, where: str) -> Discovered:
@@ -194,12 +218,12 @@ def _names(entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _check_names(parameters: Sequence[Discovered], where: str) -> None:
-    seen: dict[str, Discovered] = {}
-    for parameter in parameters:
-        if parameter.name in seen:
-            raise DataError(f"{where}: two entries are named {parameter.name!r}. Give each its own name")
-        seen[parameter.name] = parameter
+def _check_names(entries: Sequence[Discovered | Step], where: str) -> None:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name in seen:
+            raise DataError(f"{where}: two entries are named {entry.name!r}. Give each its own name")
+        seen.add(entry.name)
 
 
 def trainable(parameters: Iterable[Discovered]) -> tuple[Discovered, ...]:

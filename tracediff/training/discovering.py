@@ -1,13 +1,15 @@
-"""Discovery by running: a few samples of a program nobody decorated, and the prompts that its source explains."""
+"""Discovery by running: a few samples of a program nobody decorated, its prompts, and the steps between its calls."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from tracediff import discover
+from tracediff.discover.steps import functions_around, stepped
 from tracediff.errors import NoParameters, UsageError
 from tracediff.training.execution import Execution, Executor
 from tracediff.training.samples import Data, read_samples
+from tracediff.training.stepping import steps_between_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Discovery:
 
 
 def discover_parameters(program: object, data: Data, *, limit: int = 5, max_in_flight: int = 4) -> Discovery:
-    """Return the prompts of ``program``, found by running it on the first ``limit`` samples.
+    """Return the prompts and steps of ``program``, found by running it on the first ``limit`` samples.
 
     The samples should differ: a text that stays while the inputs vary is a prompt. Each run pays its model calls.
 
@@ -34,14 +36,15 @@ def discover_parameters(program: object, data: Data, *, limit: int = 5, max_in_f
         raise UsageError(f"limit must be at least 1, not {limit}")
     samples = read_samples(data)[:limit]
     watcher = discover.Observation()
+    functions = functions_around(program)
     stop = watcher.watch()
     try:
-        with Executor(program, max_in_flight=max_in_flight) as executor:
+        with Executor(program, max_in_flight=max_in_flight) as executor, stepped(functions):
             name = executor.binding.name
-            faults = executor.map(samples, None, _fault)
+            executions = executor.map(samples, None, lambda execution: execution)
     finally:
         stop()
-    told = tuple(filter(None, faults))
+    told = tuple(filter(None, map(_fault, executions)))
     if not watcher.sent:
         why = f" Its first run failed: {told[0]}" if told else ""
         raise UsageError(
@@ -54,7 +57,8 @@ def discover_parameters(program: object, data: Data, *, limit: int = 5, max_in_f
             f"none of the {len(watcher.sent)} requests of {name} has a text that stands in its source. Where its "
             "prompts come from elsewhere, declare them with @tracediff.trainable_prompt"
         )
-    file = discover.ParameterFile(name, findings.parameters, tuple(findings.unexplained))
+    steps = steps_between_calls([execution.run for execution in executions], functions)
+    file = discover.ParameterFile(name, findings.parameters, tuple(findings.unexplained), steps)
     return Discovery(file, len(samples), len(watcher.sent), told)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from tracediff import discover
 from tracediff.autodiff import templates
+from tracediff.discover.steps import stepped
 from tracediff.engine import Engine, connect
 from tracediff.errors import UsageError
 from tracediff.optim import Optimizer, optimizer_named
@@ -187,9 +188,9 @@ class _Session:
         self._check()
         if self.parameters is None:
             return self._run(loop, ())
-        found = discover.load(self.parameters).parameters
-        with discover.discovered(found):
-            return self._run(loop, found)
+        found = discover.load(self.parameters)
+        with discover.discovered(found.parameters), stepped(found.steps):
+            return self._run(loop, found.parameters)
 
     def _run(self, loop: asyncio.AbstractEventLoop | None, found: tuple[discover.Discovered, ...]) -> Result:
         """Train with discovered prompts in use."""
