@@ -1,6 +1,9 @@
 """A collector that is down, hangs or refuses: the recording is complete, what was not exported is counted and shown."""
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -10,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import tracediff
 from tracediff.capture import functional_node, spans
+from tracediff.errors import UsageError
 from tracediff.graph.runs import record
 
 
@@ -132,3 +136,61 @@ def test_an_exporter_is_called_as_ever(send):
 def test_without_a_provider_there_is_nothing_to_report():
     assert tracediff.export_report().ended == 0
     assert "no exporter" in str(tracediff.flush_export())
+
+
+def test_a_shutdown_keeps_its_deadline_and_tells_what_was_lost(send, caplog):
+    gate = threading.Event()
+    collector = Collector(gate=gate)
+    provider = send(collector, BatchSpanProcessor, schedule_delay_millis=1, max_export_batch_size=1)
+    for number in range(3):
+        step(str(number))
+    assert collector.started.wait(10)
+    with caplog.at_level(logging.WARNING, "tracediff"):
+        report = tracediff.shutdown_export(timeout_s=0.05)  # returns while the collector hangs
+    assert not gate.is_set()
+    (exporter,) = report.exporters
+    assert (exporter.exported, exporter.waiting, exporter.dropped) == (0, 1, 2)
+    assert [entry.getMessage() for entry in caplog.records if entry.name == "tracediff"] == [
+        f"tracediff: spans were not exported (recordings are complete): {report}"
+    ]
+    gate.set()
+
+
+@pytest.mark.parametrize("is_global", [False, True])
+def test_the_end_of_a_process_waits_no_longer_than_it_is_told(is_global):
+    """The provider's own handler finds nothing left to wait for."""
+    code = f"""
+import logging, threading
+logging.basicConfig(format="%(name)s: %(message)s")
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+import tracediff
+from tracediff.capture import functional_node
+
+class Hanging(SpanExporter):
+    def export(self, spans):
+        threading.Event().wait()
+    def shutdown(self):
+        pass
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(Hanging(), schedule_delay_millis=1))
+if {is_global}:
+    trace.set_tracer_provider(provider)
+tracediff.instrument("openai", tracer_provider=None if {is_global} else provider, exit_timeout_s=0.1)
+functional_node(lambda: None)()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=25, env=environment())
+    assert done.returncode == 0, done.stderr
+    assert "0 of 1 spans exported" in done.stderr
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def test_a_negative_time_is_refused():
+    with pytest.raises(UsageError, match="exit_timeout_s"):
+        tracediff.instrument("openai", exit_timeout_s=-1)
+    tracediff.uninstrument()

@@ -8,7 +8,7 @@ from tracediff.capture.prompts import Prompt, declared_parameters
 from tracediff.capture.recorder import Call, Recording, begin
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.snapshot import snapshot
-from tracediff.capture.spans import export_report, flush_export
+from tracediff.capture.spans import export_report, flush_export, shutdown_export
 from tracediff.capture.values import Cut, Obj, Placeholder, Value, leaves
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "instrument",
     "leaves",
     "note_lost_context",
+    "shutdown_export",
     "site_rule",
     "snapshot",
     "suppressed",

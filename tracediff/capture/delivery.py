@@ -34,7 +34,7 @@ class ExporterReport:
     waiting: int
     """In the processor's queue, or on the way."""
     dropped: int
-    """Never reached the exporter: the queue was full."""
+    """Never reached the exporter: the queue was full, or it shut down before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,11 @@ class _Watched:
         self.in_flight = 0
         self.lock = threading.Lock()
 
-    def report(self, ended: int) -> ExporterReport:
-        """Return the counts; what is nowhere was dropped."""
+    def report(self, ended: int, *, is_closed: bool = False) -> ExporterReport:
+        """Return the counts; what is nowhere was dropped, and so is what still waits when the exporter is closed."""
         with self.lock:
-            exported, failed, waiting = self.exported, self.failed, self.in_flight + self._queued()
+            queued = 0 if is_closed else self._queued()
+            exported, failed, waiting = self.exported, self.failed, self.in_flight + queued
         ended -= self.base
         waiting = min(waiting, max(ended - exported - failed, 0))
         return ExporterReport(
@@ -106,6 +107,7 @@ class Outlet:
         self._lock = threading.Lock()
         self._watched: dict[int, _Watched] = {}
         self._is_told = False
+        self._is_closed = False
 
     @property
     def ended(self) -> int:
@@ -132,13 +134,17 @@ class Outlet:
         """Return what became of the spans so far."""
         self.watch()
         ended = self.ended
-        return ExportReport(ended, tuple(watched.report(ended) for watched in self._watched.values()))
+        return ExportReport(
+            ended, tuple(watched.report(ended, is_closed=self._is_closed) for watched in self._watched.values())
+        )
 
     def tell(self) -> None:
         """Log once, at the end, how many spans were not delivered. Never raises into the user's shutdown."""
+        self._is_closed = True
         try:
             report = self.report()
-            if report.lost and not self._is_told:
+            is_missing = report.lost or any(exporter.waiting for exporter in report.exporters)  # that one hangs
+            if is_missing and not self._is_told:
                 self._is_told = True
                 _log.warning("tracediff: spans were not exported (recordings are complete): %s", report)
         except Exception as error:
@@ -146,18 +152,33 @@ class Outlet:
 
     def flush(self, timeout_s: float) -> ExportReport:
         """Export what waits, for ``timeout_s`` at most: OpenTelemetry's own flush does not keep its timeout."""
-
-        def flush() -> None:
-            try:
-                self.provider.force_flush()
-            except Exception as error:  # the user's exporter
-                faults.note("flushing spans", error)
-
-        if hasattr(self.provider, "force_flush"):
-            flushing = threading.Thread(target=flush, name="tracediff-flush", daemon=True)
-            flushing.start()
-            flushing.join(timeout_s)
+        self._bounded("force_flush", timeout_s)
         return self.report()
+
+    def shutdown(self, timeout_s: float) -> ExportReport:
+        """Shut the provider down, waiting ``timeout_s`` at most, and log what was not exported.
+
+        OpenTelemetry's own waits up to 30 seconds for a collector that hangs. It does nothing the second time, so the
+        one that a provider has registered for the exit returns at once after this.
+        """
+        self._bounded("shutdown", timeout_s)
+        self.tell()
+        return self.report()
+
+    def _bounded(self, name: str, timeout_s: float) -> None:
+        method = getattr(self.provider, name, None)
+        if method is None:
+            return
+
+        def call() -> None:
+            try:
+                method()
+            except Exception as error:  # the user's exporter
+                faults.note(f"{name} of a provider", error)
+
+        calling = threading.Thread(target=call, name=f"tracediff-{name}", daemon=True)
+        calling.start()
+        calling.join(timeout_s)
 
 
 def _processors(provider: Any) -> Iterator[Any]:

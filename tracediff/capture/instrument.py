@@ -49,6 +49,7 @@ def instrument(
     logger_provider: LoggerProvider | None = None,
     redact: Callable[[str], str] | None = None,
     max_content_chars: int | None = None,
+    exit_timeout_s: float | None = None,
 ) -> tuple[str, ...]:
     """Return the names of the integrations that are on now, after turning on ``names``.
 
@@ -60,6 +61,9 @@ def instrument(
     model call, to the logger provider) or SPAN_AND_EVENT, each text as ``redact`` returns it, and cut after
     ``max_content_chars``. Recordings in the process stay whole, and the edges inferred from them are exported beside
     what was redacted.
+
+    With ``exit_timeout_s`` the end of the process waits no longer than that for exporters whose collector hangs, and
+    what was not exported is logged; without it the provider decides, OpenTelemetry's after up to 30 seconds.
 
     Raises:
         UsageError: a name that no integration has, a limit below 1, or a negative time.
@@ -77,6 +81,8 @@ def instrument(
             eventing.use_logger_provider(logger_provider)
         if redact is not None or max_content_chars is not None:
             redaction.limit(redact, max_content_chars)
+        if exit_timeout_s is not None:
+            spans.bound_exit(exit_timeout_s)
         for name in names or known:
             if name in _installed.uninstalls:
                 continue
@@ -85,14 +91,14 @@ def instrument(
             except MissingIntegration as error:
                 if names:
                     raise
+                if isinstance(error, UnsupportedVersion):
+                    warnings.warn(str(error), stacklevel=2)
         return tuple(_installed.uninstalls)
 
 
 def uninstrument(*names: str) -> None:
     """Restore what the named integrations patched, all of them without names; those that are off stay off.
 
-                if isinstance(error, UnsupportedVersion):
-                    warnings.warn(str(error), stacklevel=2)
     When none is left on, spans and metrics go to the global providers again, and no redaction is in force. Without
     names and while nothing is recorded, threads and pools are as before too.
     """
@@ -108,6 +114,7 @@ def uninstrument(*names: str) -> None:
             metering.use_meter_provider(None)
             eventing.use_logger_provider(None)
             redaction.limit(None, None)
+            spans.bound_exit(None)
     if not names and not open_recordings:
         stop_carrying()
 

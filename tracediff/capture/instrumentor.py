@@ -26,7 +26,14 @@ class TracediffInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         """Turn on every integration whose library is installed."""
-        known = ("tracer_provider", "meter_provider", "logger_provider", "redact", "max_content_chars")
+        known = (
+            "tracer_provider",
+            "meter_provider",
+            "logger_provider",
+            "redact",
+            "max_content_chars",
+            "exit_timeout_s",
+        )
         instrument(**{key: kwargs[key] for key in known if key in kwargs})
 
     def _uninstrument(self, **_kwargs: Any) -> None:

@@ -11,6 +11,7 @@ inferred in the program's time, so what its spans say of edges are the reference
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from tracediff.capture.delivery import SCOPE, ExportReport, Outlet
 from tracediff.capture.faults import faults
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.runfile import RunFile, header_to_json
+from tracediff.errors import UsageError
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from tracediff.capture.recorder import Call, Recording
 
 __all__ = [
+    "bound_exit",
     "export_report",
     "finish",
     "flush_export",
@@ -44,6 +47,7 @@ __all__ = [
     "is_suppressed",
     "record_attributes",
     "record_from_attributes",
+    "shutdown_export",
     "start",
     "use_provider",
 ]
@@ -134,6 +138,38 @@ def export_report() -> ExportReport:
 def flush_export(timeout_s: float = 5.0) -> ExportReport:
     """Export what waits and return what became of it, after ``timeout_s`` at most, whatever the collector does."""
     return way_out()[1].flush(timeout_s) if is_on() else ExportReport(0, ())
+
+
+def shutdown_export(timeout_s: float = 5.0) -> ExportReport:
+    """Shut down the provider that spans go to and return what became of them, after ``timeout_s`` at most.
+
+    For the end of a program: what the provider gets afterwards, from anybody, is lost. What was not exported is logged.
+    """
+    return way_out()[1].shutdown(timeout_s) if is_on() else ExportReport(0, ())
+
+
+class _Exit:
+    """How long the end of the process waits for the exporters; None leaves it to the provider."""
+
+    def __init__(self) -> None:
+        self.timeout_s: float | None = None
+
+    def __call__(self) -> None:
+        if self.timeout_s is not None:
+            shutdown_export(self.timeout_s)
+
+
+_exit = _Exit()
+
+
+def bound_exit(timeout_s: float | None) -> None:
+    """Let the end of the process wait ``timeout_s`` at most for the exporters; None: as long as the provider does."""
+    if timeout_s is not None and timeout_s < 0:
+        raise UsageError(f"exit_timeout_s must be 0 or more, not {timeout_s}")
+    _exit.timeout_s = timeout_s
+    atexit.unregister(_exit)
+    if timeout_s is not None:
+        atexit.register(_exit)
 
 
 def start(call: Call) -> None:
