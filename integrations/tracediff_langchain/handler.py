@@ -66,7 +66,7 @@ class Handler:
         if self._is_off():
             return
         parent, tags = self._parent(about), about.get("tags") or ()
-        if about.get("run_type") == "prompt" or _HIDDEN in tags:
+        if about.get("run_type") == "prompt" or _HIDDEN in tags or _is_agents_prompt(about):
             self.steps.add(run_id, Step(parent))
             return
         if parent is not None and parent.is_node and _is_router(tags):
@@ -173,7 +173,8 @@ class Handler:
         settings = about.get("invocation_params") or {}
         is_late = _is_of_client(settings, about)
         name = _name(serialized, about)
-        if not is_late and ((scope := current_scope()) is None or scope.recording is None) and parent is None:
+        scope = current_scope()
+        if not is_late and (scope is None or scope.recording is None or not scope.recording.is_open):
             note_lost_context(name)
         model = (
             settings.get("model") or settings.get("model_name") or (about.get("metadata") or {}).get("ls_model_name")
@@ -263,6 +264,11 @@ def _name(serialized: Any, about: Mapping[str, Any]) -> str:
         if path := serialized.get("id"):
             return str(path[-1])
     return "Unnamed"
+
+
+def _is_agents_prompt(about: Mapping[str, Any]) -> bool:
+    """Tell whether a run puts an agent's prompt before its messages, as the formatting of a template does."""
+    return about.get("name") == "Prompt" and "langgraph_node" in (about.get("metadata") or {})
 
 
 def _is_router(tags: Iterable[str]) -> bool:

@@ -80,6 +80,16 @@ def sending(shape_of: Callable[[str, str], Any], args: tuple[Any, ...], kwargs: 
             options.json_data = given
 
 
+def offered(suffix: str, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Show a request that no patched client sends to the watchers; return the body to send, None for the same one."""
+    scope = current_scope()
+    if (scope is not None and scope.is_suppressed) or spans.is_suppressed(current_context()):
+        return None
+    given: Any = body
+    made = _seen_by_all(suffix, given)
+    return None if made is given else made
+
+
 def _seen_by_all(suffix: str, body: dict[str, Any]) -> Any:
     """Return the body after every watcher; one that fails is counted and leaves it as it was."""
     current: Any = body
