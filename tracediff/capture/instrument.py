@@ -119,6 +119,11 @@ def uninstrument(*names: str) -> None:
         stop_carrying()
 
 
+def is_instrumented(name: str) -> bool:
+    """True while the integration of this name is on."""
+    return name in _installed.uninstalls
+
+
 def _known() -> dict[str, EntryPoint]:
     """Return every integration by name, ours first."""
     ours = {name: EntryPoint(name, value, GROUP) for name, value in _FIRST_PARTY.items()}
