@@ -15,7 +15,7 @@ from tracediff.capture import activate, begin, current_text, functional_node, su
 from tracediff.capture.context import Scope, carry_into_threads, current_scope, scoped
 from tracediff.capture.faults import faults
 from tracediff.capture.live import open_recordings
-from tracediff.capture.recorder import Recording
+from tracediff.capture.recording import Recording
 from tracediff.errors import DataError, MetricError, UsageError
 from tracediff.graph.runs import Run, atrace, entry, record, score, trace
 

@@ -11,7 +11,8 @@ import pydantic
 import pytest
 from openai.types.chat import ChatCompletionMessage
 
-from tracediff.capture.recorder import Recording, begin
+from tracediff.capture.recorder import begin
+from tracediff.capture.recording import Recording
 from tracediff.capture.snapshot import Caps, Walk, snapshot
 from tracediff.capture.values import Cut, Obj, Placeholder, leaves
 from tracediff.graph.runs import record

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tracediff import attributes as keys
-from tracediff.capture import runspan, spans
+from tracediff.capture import content, runspan, spans
 from tracediff.capture.faults import faults
 from tracediff.capture.recorder import begin
 from tracediff.capture.records import Ref, SpanRecord
@@ -200,7 +200,7 @@ def test_records_are_rebuilt_from_spans(exported, with_content):
     with record() as run:
         call_model()
         begin("app.task", "prompt", {"x": "y" * 300}, parameter=Parameter("app.task", "{x}", ("x",))).end("y" * 300)
-    assert tuple(spans.record_from_attributes(span.attributes) for span in exported()) == run.records
+    assert tuple(content.record_from_attributes(span.attributes) for span in exported()) == run.records
     assert max(len(span.attributes) for span in exported()) <= 40
 
 
@@ -211,18 +211,18 @@ def test_a_prompt_with_many_arguments_stays_below_the_limit_and_whole(exported, 
         begin("app.task", "prompt", inputs, parameter=Parameter("app.task", ""), attributes=many).end("x")
     (span,) = exported()
     assert len(span.attributes) <= 40
-    assert spans.record_from_attributes(span.attributes) == run.records[0]
+    assert content.record_from_attributes(span.attributes) == run.records[0]
 
 
 def test_a_cut_attribute_gives_no_record():
     made = SpanRecord("0" * 16, "0" * 32, None, "a", "function", 1, 2, 3, 4, {"x": "y" * 100}, "z")
-    whole = spans.record_attributes(made)
-    assert spans.record_from_attributes(whole) == made
+    whole = content.record_attributes(made)
+    assert content.record_from_attributes(whole) == made
     for key in whole:
-        assert spans.record_from_attributes({**whole, key: whole[key][:-1]}) is None
-        assert spans.record_from_attributes({other: whole[other] for other in whole if other != key}) is None
-    assert spans.record_from_attributes({**whole, keys.RECORD: "[]"}) is None
-    assert spans.record_from_attributes({**whole, keys.REFS: "7"}) is None
+        assert content.record_from_attributes({**whole, key: whole[key][:-1]}) is None
+        assert content.record_from_attributes({other: whole[other] for other in whole if other != key}) is None
+    assert content.record_from_attributes({**whole, keys.RECORD: "[]"}) is None
+    assert content.record_from_attributes({**whole, keys.REFS: "7"}) is None
 
 
 texts = st.text(st.characters(codec=None), max_size=8)
@@ -262,7 +262,7 @@ records = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(records)
 def test_record_to_attributes_and_back_is_identity(made):
-    again = spans.record_from_attributes(spans.record_attributes(made))
+    again = content.record_from_attributes(content.record_attributes(made))
     assert again == made
     assert repr(again) == repr(made)  # 1 == True == 1.0
 

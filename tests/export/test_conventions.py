@@ -16,7 +16,7 @@ from opentelemetry.trace import get_tracer_provider
 
 from tests.graph.otlp_json import document
 from tracediff import attributes as keys
-from tracediff.capture import begin, functional_node, instrument, spans, suppressed, uninstrument
+from tracediff.capture import begin, functional_node, instrument, redaction, spans, suppressed, uninstrument
 from tracediff.capture.instrumentor import TracediffInstrumentor
 from tracediff.errors import UsageError
 from tracediff.graph import ParameterGraph
@@ -203,7 +203,7 @@ def test_long_texts_are_cut_before_they_leave(exported, with_content):
 def test_uninstrument_ends_redaction(exported, with_content):
     instrument("openai", redact=lambda text: "gone")
     uninstrument()
-    assert spans.redaction.text("here") == "here"
+    assert redaction.text("here") == "here"
 
 
 def test_the_instrumentor_is_instrument(exported):

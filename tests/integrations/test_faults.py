@@ -25,6 +25,7 @@ MODULES = [
         for name in ("calls", "media", "patch", "shape", "streams", "watch", "wire")
     ),
     "tracediff.capture.callsite",
+    "tracediff.capture.description",
     "tracediff.capture.recorder",
     "tracediff.capture.spans",
     "tracediff_openai.shapes",
@@ -65,7 +66,7 @@ EDGES = {
 }
 
 
-RECORDING = {f"tracediff.capture.recorder.{name}" for name in ("current_scope", "detach", "scoped", "with_span")}
+RECORDING = {"tracediff.capture.recorder.detach"}
 """What the test's own ``with record()`` runs."""
 
 

@@ -5,7 +5,8 @@ from tracediff.capture.decorators import functional_node, site_rule, trainable_p
 from tracediff.capture.instrument import instrument, uninstrument
 from tracediff.capture.live import note_lost_context
 from tracediff.capture.prompts import Prompt, declared_parameters
-from tracediff.capture.recorder import Call, Recording, begin
+from tracediff.capture.recorder import Call, begin
+from tracediff.capture.recording import Recording
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.snapshot import snapshot
 from tracediff.capture.spans import export_report, flush_export, shutdown_export

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,14 +13,8 @@ from tracediff.capture.records import SpanRecord
 from tracediff.capture.values import Cut, Obj, Value
 from tracediff.errors import DataError
 
-_WITH_CONTENT = ("SPAN_ONLY", "SPAN_AND_EVENT")
 _MAX_VARIABLES = 8
 """Prompt arguments that become attributes of their own; all of them stand in the record."""
-
-
-def is_wanted() -> bool:
-    """Tell whether the standard environment variable asks for content on spans."""
-    return os.environ.get(keys.CAPTURE_CONTENT_VARIABLE, "").upper() in _WITH_CONTENT
 
 
 def clean(text: str) -> str:

@@ -13,15 +13,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context as otel
-from opentelemetry.context import Context
+from opentelemetry import trace as api
+from opentelemetry.context import Context, create_key
 
 from tracediff.errors import UsageError
 from tracediff.parameters import Candidate
 
 if TYPE_CHECKING:
-    from tracediff.capture.recorder import Recording
+    from tracediff.capture.recording import Recording
 
 SCOPE_KEY = "tracediff.scope"
+(SPAN_KEY,) = api.set_span_in_context(api.INVALID_SPAN, Context())
+"""Where OpenTelemetry keeps the current span; one copy of the context then takes both."""
+OURS_KEY = create_key("tracediff-span")
+OUTER_KEY = create_key("tracediff-outer-span")
 
 
 class Scope(NamedTuple):
@@ -72,6 +77,28 @@ def with_scope(context: Context, scope: Scope) -> Context:
     copied = Context(context)
     dict.__setitem__(copied, SCOPE_KEY, scope)  # nobody else has the copy yet
     return copied
+
+
+def with_span(context: Context, span: object) -> Context:
+    """Return ``context``, which nobody else has yet, with a span of ours as the current one.
+
+    The program's own span stays known beside it: see ``hide_span``.
+    """
+    before = context.get(SPAN_KEY)
+    if before is not context.get(OURS_KEY):
+        dict.__setitem__(context, OUTER_KEY, before)
+    dict.__setitem__(context, OURS_KEY, span)
+    dict.__setitem__(context, SPAN_KEY, span)
+    return context
+
+
+def hide_span(context: Context) -> bool:
+    """Put the program's own span in the place of ours in ``context``; return whether ours stood there."""
+    current = context.get(SPAN_KEY)
+    if current is None or current is not context.get(OURS_KEY):
+        return False
+    dict.__setitem__(context, SPAN_KEY, context.get(OUTER_KEY) or api.INVALID_SPAN)
+    return True
 
 
 def attach(scope: Scope) -> Any:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tracediff.capture.context import Scope, current_context, current_scope, enter_context, with_scope
+from tracediff.capture.context import Scope, current_context, current_scope, enter_context, with_scope, with_span
 from tracediff.capture.faults import faults
 
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ def enter_found(kind: str) -> Any:
 
 def enter(call: Call) -> Any:
     """Attach an open ``call`` and return the token for ``detach``; None where the context names a deeper one."""
-    from tracediff.capture.recorder import with_span  # it asks this module at every record
-
     scope = current_scope()
     if scope is None or scope.recording is None or not scope.recording.is_open:
         return None if call.is_over or (scope is not None and scope.is_suppressed) else call.attach()

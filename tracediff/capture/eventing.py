@@ -6,7 +6,6 @@ belongs to the span of its call, so a call without one (not sampled, suppressed,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
 
-_WITH_EVENTS = ("EVENT_ONLY", "SPAN_AND_EVENT")
 
 
 class _Logs:
@@ -35,11 +33,6 @@ _logs = _Logs()
 def use_logger_provider(provider: LoggerProvider | None) -> None:
     """Send events to ``provider``; None returns to the global one."""
     _logs.chosen = provider
-
-
-def is_wanted() -> bool:
-    """Tell whether the standard environment variable asks for content in events."""
-    return os.environ.get(keys.CAPTURE_CONTENT_VARIABLE, "").upper() in _WITH_EVENTS
 
 
 def emit(record: SpanRecord, described: Mapping[str, Any], context: Context, end_ns: int) -> None:

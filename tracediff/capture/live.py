@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tracediff.capture.context import SCOPE_KEY, Scope, current_scope
 
 if TYPE_CHECKING:
-    from tracediff.capture.recorder import Recording
+    from tracediff.capture.recording import Recording
 
 _WITH_THEIR_OWN = frozenset({"anyio"})
 """Packages whose threads run each job in the context of whoever handed it over."""

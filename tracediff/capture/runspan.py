@@ -20,7 +20,7 @@ from tracediff.capture.faults import faults
 from tracediff.scores import Score
 
 if TYPE_CHECKING:
-    from tracediff.capture.recorder import Recording
+    from tracediff.capture.recording import Recording
 
 RUN_KIND = "tracediff.run"
 EVALUATION_KIND = "tracediff.evaluation"

@@ -123,7 +123,7 @@ _CREDENTIAL_WORDS = frozenset(
 
 
 @lru_cache(maxsize=4096)
-def _secrecy(name: str) -> int:
+def secrecy(name: str) -> int:
     """2: always a secret; 1: also a usual word for other things (a lookup key, a token of text); 0: no secret."""
     words = [word.lower() for word in _WORD.findall(name)]
     if not words:
@@ -143,9 +143,9 @@ def is_secret(name: str, value: object) -> bool:
     kind = type(value)
     if kind is not str and kind is not bytes and kind is not bytearray:
         return False
-    secrecy = _secrecy(name)
-    if secrecy != 1 or kind is not str:
-        return secrecy > 0
+    certainty = secrecy(name)
+    if certainty != 1 or kind is not str:
+        return certainty > 0
     text: str = value  # type: ignore[assignment]
     return " " not in text and (len(text) >= 20 or any(character.isdigit() for character in text))
 

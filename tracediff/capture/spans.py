@@ -13,56 +13,27 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
-from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, Tracer
 
 from tracediff import attributes as keys
-from tracediff.capture import content, eventing, redaction
-from tracediff.capture.content import clean, record_attributes, record_from_attributes
-from tracediff.capture.context import current_context
-from tracediff.capture.delivery import SCOPE, ExportReport, Outlet
+from tracediff.capture import consent
 from tracediff.capture.faults import faults
-from tracediff.capture.records import Ref, SpanRecord
-from tracediff.capture.runfile import RunFile, header_to_json
 from tracediff.errors import UsageError
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
-    from tracediff.capture.recorder import Call, Recording
+    from tracediff.capture.delivery import ExportReport, Outlet
+    from tracediff.capture.recorder import Call
+    from tracediff.capture.recording import Recording
 
-__all__ = [
-    "bound_exit",
-    "export_report",
-    "finish",
-    "flush_export",
-    "is_on",
-    "is_private",
-    "is_suppressed",
-    "record_attributes",
-    "record_from_attributes",
-    "shutdown_export",
-    "start",
-    "use_provider",
-]
-
-_OPERATIONS = {"llm": "chat", "tool": "execute_tool", "retriever": "retrieval"}
+OPERATIONS = {"llm": "chat", "tool": "execute_tool", "retriever": "retrieval"}
 """Record kind -> GenAI operation; a record that names its own operation wins, other kinds have none."""
-_AT_START = (keys.PROVIDER_NAME, keys.REQUEST_MODEL, keys.SERVER_ADDRESS, keys.SERVER_PORT)
-_MAX_ATTRIBUTES = 40 - len(_AT_START) - 2
-"""Set at the end of a span, at most. OpenTelemetry's default limit is 128, and it drops the oldest first."""
-_NO_CONTENT = ("gen_ai.request.", "gen_ai.response.", "gen_ai.usage.", "server.")
-_NO_CONTENT_KEYS = frozenset({
-    keys.OPERATION_NAME, keys.PROVIDER_NAME, keys.OUTPUT_TYPE, keys.CONVERSATION_ID, keys.TOOL_TYPE, keys.TOOL_CALL_ID,
-    keys.RETRIEVAL_TOP_K, keys.FAULT, keys.UNFINISHED, keys.ERROR_TYPE,
-})  # fmt: skip
-"""Attributes of a record that leave without content export: settings and figures, never what a user added."""
 _SILENT = (ProxyTracerProvider, NoOpTracerProvider)
 _NAMED_BY_ENVIRONMENT = OTEL_PYTHON_TRACER_PROVIDER in os.environ
 """OpenTelemetry then makes the provider when it is first asked for."""
@@ -77,9 +48,15 @@ class _Export:
         """The one used last."""
         self.ways: list[tuple[Tracer, Outlet]] = []
         """By provider, compared by identity: some can't be hashed."""
+        self.description: Any = None
+        """The module that knows what spans say, from the first way out on."""
 
     def to(self, provider: TracerProvider) -> tuple[Tracer, Outlet]:
         """Return the way out through a provider."""
+        from tracediff.capture import description
+        from tracediff.capture.delivery import SCOPE, Outlet
+
+        self.description = description
         way = next((known for known in self.ways if known[1].provider is provider), None)
         if way is None:
             outlet = Outlet(provider)
@@ -132,12 +109,12 @@ def export_report() -> ExportReport:
 
     Recordings hold every call all the same. It is also logged when an exporter shuts down with spans undelivered.
     """
-    return way_out()[1].report() if is_on() else ExportReport(0, ())
+    return way_out()[1].report() if is_on() else _nothing()
 
 
 def flush_export(timeout_s: float = 5.0) -> ExportReport:
     """Export what waits and return what became of it, after ``timeout_s`` at most, whatever the collector does."""
-    return way_out()[1].flush(timeout_s) if is_on() else ExportReport(0, ())
+    return way_out()[1].flush(timeout_s) if is_on() else _nothing()
 
 
 def shutdown_export(timeout_s: float = 5.0) -> ExportReport:
@@ -145,7 +122,7 @@ def shutdown_export(timeout_s: float = 5.0) -> ExportReport:
 
     For the end of a program: what the provider gets afterwards, from anybody, is lost. What was not exported is logged.
     """
-    return way_out()[1].shutdown(timeout_s) if is_on() else ExportReport(0, ())
+    return way_out()[1].shutdown(timeout_s) if is_on() else _nothing()
 
 
 class _Exit:
@@ -172,20 +149,23 @@ def bound_exit(timeout_s: float | None) -> None:
         atexit.register(_exit)
 
 
-def start(call: Call) -> None:
-    """Start the span of a call that has begun; the call's id becomes the span's."""
+def _nothing() -> ExportReport:
+    from tracediff.capture.delivery import ExportReport
+
+    return ExportReport(0, ())
+
+
+def start(call: Call, context: Context) -> None:
+    """Start the span of a call that has begun in ``context``; the call's id becomes the span's."""
     try:
-        context = current_context()
-        if context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"):
-            return
         way = _export.way
         if way is None or way[1].provider is not (_export.chosen or trace._TRACER_PROVIDER):
             way = way_out()
         tracer, call.outlet = way
-        if call.attributes is None and call.kind not in _OPERATIONS:
+        if call.attributes is None and call.kind not in OPERATIONS:
             span = tracer.start_span(call.name, context, start_time=call.start_ns)
         else:
-            span = _start_named(tracer, context, call)
+            span = _export.description.start_named(tracer, context, call)
     except Exception as error:  # the program goes on without a span
         faults.note("starting a span", error)
         return
@@ -196,41 +176,24 @@ def start(call: Call) -> None:
         call.recording._run.span_contexts[call.id] = made
 
 
-def _start_named(tracer: Tracer, context: Context, call: Call) -> Span:
-    """Start the span of a call that has an operation, or attributes.
-
-    They hold only what a sampler may want to see; the rest follows at the end if the span was sampled. Attributes given
-    at the start are cleaned twice, which costs as much as a third of the span.
-    """
-    operation = _operation(call.kind, call.attributes)
-    known = {key: value for key, value in _plain(call.attributes) if key in _AT_START} if call.attributes else {}
-    kind = SpanKind.CLIENT if call.kind == "llm" or keys.PROVIDER_NAME in known else SpanKind.INTERNAL
-    if operation:
-        known[keys.OPERATION_NAME] = operation
-    name = _span_name(operation, call.name, known) if operation else call.name
-    return tracer.start_span(name, context, kind, known or None, start_time=call.start_ns)
-
-
 def finish(call: Call) -> None:
     """End the span of a call that has ended with what its record says."""
     span: Span = call.span
     try:
         if span.is_recording():
             call.outlet.count()
-            with_content = call.recording._run.is_content_wanted
+            run = call.recording._run
+            with_content = run.is_content_wanted
             if with_content is None:
                 with_content = wants_content(call.recording)
-            if not (
-                with_content or call.attributes or call.refs or call.parameter or call.error or call.kind in _OPERATIONS
-            ):  # its site is the span's name
-                run = call.recording._run
+            if with_content or call.attributes or call.refs or call.parameter or call.error or call.kind in OPERATIONS:
+                _export.description.describe(span, call, with_content=with_content)
+            else:  # its site is the span's name
                 if run.span is None:  # else that one tells the order, and an attribute costs a twentieth of a span
                     span.set_attribute(keys.SEQUENCE, f"{call.started} {call.ended}")
                 if call.kind != "function":
                     span.set_attribute(keys.KIND, call.kind)
                 span.set_attribute(keys.RUN_ID, run.run_id)
-            else:
-                _describe(span, call, with_content=with_content)
     except Exception as error:
         faults.note("describing a span", error)
     try:
@@ -243,108 +206,8 @@ def wants_content(recording: Recording) -> bool:
     """Tell whether content goes on the spans of this run; the environment is asked once per run."""
     run = recording._run
     if run.is_content_wanted is None:
-        run.is_content_wanted = content.is_wanted()
+        run.is_content_wanted = consent.on_spans()
     return run.is_content_wanted
-
-
-def _describe(span: Span, call: Call, *, with_content: bool) -> None:
-    """Give a span the attributes, links and status of its record.
-
-    What a graph is rebuilt from comes last: a limit on attributes drops the oldest first.
-    """
-    record = call.record()
-    described: dict[str, Any] = {}
-    needed: dict[str, Any] = {}
-    is_event = record.kind == "llm" and keys.PROVIDER_NAME in record.attributes and eventing.is_wanted()
-    if with_content or is_event:
-        left = redaction.record(record)
-        if is_event:
-            context = trace.set_span_in_context(span, Context())
-            eventing.emit(left, dict(_plain(left.attributes)), context, call.end_ns)
-        if with_content:
-            record = left
-            described.update(content.of_record(record))
-    described.update(_plain(record.attributes, with_content=with_content))
-    if record.kind == "tool":
-        described[keys.TOOL_NAME] = clean(record.name)
-        if record.description and with_content:
-            described[keys.TOOL_DESCRIPTION] = clean(record.description)
-    if record.parameter is not None:
-        needed[keys.PROMPT_NAME] = clean(record.parameter.name)
-        needed[keys.PROMPT_VERSION] = call.parameter.text_hash if call.parameter else ""
-    if record.error is not None:
-        needed[keys.ERROR_TYPE] = clean(record.error.partition(":")[0])
-    needed[keys.SITE] = clean(record.name)
-    needed[keys.KIND] = clean(record.kind)
-    needed[keys.SEQUENCE] = f"{record.start} {record.end}"
-    needed[keys.RUN_ID] = record.run_id
-    if with_content:
-        needed.update(record_attributes(record))
-        if call.owns_recording:
-            needed[keys.RUN] = _owned_header(call, record)
-    elif record.refs:
-        needed[keys.REFS] = orjson.dumps(_arguments(record.refs)).decode()
-    room = [key for key in described if key not in needed][: _MAX_ATTRIBUTES - len(needed)]
-    span.set_attributes({**{key: described[key] for key in room}, **needed})
-    for ref in record.refs:
-        if (source := contexts(call.recording).get(ref.source)) is not None:
-            path, at = (clean(ref.path), clean(ref.source_path)) if with_content else (_argument(ref.path), "")
-            span.add_link(source, {"tracediff.path": path, "tracediff.source_path": at})
-    if record.error is not None:
-        message = clean(record.error) if with_content else needed[keys.ERROR_TYPE]
-        span.set_status(Status(StatusCode.ERROR, message))
-
-
-def _owned_header(call: Call, record: SpanRecord) -> str:
-    """Return the header of a run that nobody but this call opened: its output is the run's."""
-    ended = call.error is None
-    refs = (Ref("output", record.id, "", 1),) if ended else ()
-    run = RunFile(record.run_id, "", (), record.output if ended else None, refs, is_output_inferred=True)
-    return header_to_json(run, records=len(call.recording._ended))
-
-
-def _argument(path: str) -> str:
-    """Return the argument that a path begins with; what follows may be a key of the program's data."""
-    return clean(path.partition(".")[0].partition("[")[0])
-
-
-def _arguments(refs: tuple[Ref, ...]) -> list[list[Any]]:
-    """Return references down to their arguments, each source of an argument once."""
-    found = {(_argument(ref.path), ref.source): ref.producers for ref in refs}
-    return [[argument, source, "", producers] for (argument, source), producers in found.items()]
-
-
-def _operation(kind: str, attributes: Mapping[str, Any] | None) -> str | None:
-    """Return the GenAI operation of a call, None for a plain function."""
-    named = (attributes or {}).get(keys.OPERATION_NAME)
-    return named if isinstance(named, str) else _OPERATIONS.get(kind)
-
-
-def _span_name(operation: str | None, site: str, known: Mapping[str, Any]) -> str:
-    """Return ``{operation} {model}``; a site stands for the model where there is none, alone without an operation."""
-    target = known.get(keys.REQUEST_MODEL) or site
-    return f"{operation} {target}" if operation else site
-
-
-def _plain(attributes: Mapping[str, Any], *, with_content: bool = False) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes that a span can carry: scalars, and lists of one scalar type.
-
-    Without content, only those that never hold any.
-    """
-    for key, value in attributes.items():
-        if key in (keys.YIELDS, keys.REQUEST_SETTINGS):
-            continue
-        if not (with_content or key in _NO_CONTENT_KEYS or key.startswith(_NO_CONTENT)):
-            continue
-        items = value if isinstance(value, list) else [value]
-        kinds = {type(item) for item in items}
-        if len(kinds) != 1 or not kinds <= {str, bool, int, float}:
-            continue
-        if kinds == {str}:
-            items = [clean(item) for item in items]
-        elif kinds == {int} and not all(-(2**63) <= item < 2**63 for item in items):
-            continue  # OTLP has no room for it; the record has
-        yield key, items if isinstance(value, list) else items[0]
 
 
 def contexts(recording: Recording) -> dict[str, trace.SpanContext]:

@@ -16,7 +16,8 @@ from tracediff.capture import redaction, runspan, spans
 from tracediff.capture.context import carry_into_threads, current_scope
 from tracediff.capture.faults import faults
 from tracediff.capture.live import has_lost_context, note_lost_context
-from tracediff.capture.recorder import Recording, error_text
+from tracediff.capture.recorder import error_text
+from tracediff.capture.recording import Recording
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.runfile import RunFile, header_to_json, read_run, write_run
 from tracediff.capture.values import Value

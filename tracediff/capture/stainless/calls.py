@@ -7,8 +7,8 @@ from typing import Any
 from opentelemetry.context import Context
 
 from tracediff.capture import spans
-from tracediff.capture.context import Scope, current_context, current_scope, enter_context, with_scope
-from tracediff.capture.recorder import Call, hide_span
+from tracediff.capture.context import Scope, current_context, current_scope, enter_context, hide_span, with_scope
+from tracediff.capture.recorder import Call
 from tracediff.capture.records import Ref
 from tracediff.capture.shapes import is_shared
 from tracediff.capture.snapshot import CAPS, Walk, enter
