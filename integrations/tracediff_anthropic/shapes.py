@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tracediff import attributes as keys
 from tracediff.capture.stainless import Reply, Shape
-from tracediff.capture.stainless.shape import WholeOnly, answered, filled, items, one_or_all, read
+from tracediff.capture.stainless.shape import WholeOnly, answered, fields_of, filled, items, one_or_all, read
 
 _TOOL_CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 
@@ -46,7 +47,14 @@ def message_reply(answer: object) -> Reply:
         content=one_or_all(texts), thinking=one_or_all(thoughts), tool_calls=called, parsed=one_or_all(parsed)
     )
     reasons = [reason for reason in (read(answer, "stop_reason"),) if reason]
-    return Reply(output or None, lambda: answered(answer, reasons, _usage(read(answer, "usage"))), bool(reasons))
+    return Reply(output or None, _said(answer, reasons), bool(reasons))
+
+
+def _said(answer: object, reasons: list[str]) -> Callable[[], dict[str, Any]]:
+    """Return what reads the attributes of a message later, without holding the message."""
+    head = {"id": read(answer, "id"), "model": read(answer, "model")}
+    usage = dict(fields_of(read(answer, "usage")))
+    return lambda: answered(head, reasons, _usage(usage))
 
 
 @dataclass(slots=True)

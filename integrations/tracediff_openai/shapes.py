@@ -36,6 +36,14 @@ def _answer(source: object, finish_reasons: list[str], usage: object) -> dict[st
     return answered(source, finish_reasons, _usage(usage))
 
 
+def _said(answer: object, finish_reasons: list[str]) -> Callable[[], dict[str, Any]]:
+    """Return what reads the attributes of an answer later, without holding the answer."""
+    fields = fields_of(answer)
+    usage = fields.get("usage")
+    head = {"id": fields.get("id"), "model": fields.get("model")}
+    return functools.partial(_answer, head, finish_reasons, None if usage is None else dict(fields_of(usage)))
+
+
 # Chat completions
 
 
@@ -62,7 +70,7 @@ def _choices_reply(answer: object, output_of: Callable[[Mapping[str, Any]], dict
     reasons = [reason for choice in choices if (reason := choice.get("finish_reason"))]
     whole = bool(choices) and len(reasons) == len(choices)
     output = one_or_all([output_of(choice) for choice in choices])
-    return Reply(output, lambda: _answer(answer, reasons, fields.get("usage")), whole)
+    return Reply(output, _said(fields, reasons), whole)
 
 
 def chat_reply(answer: object) -> Reply:
@@ -86,13 +94,14 @@ class _Choice:
 
     def add(self, delta: object) -> None:
         """Take in one delta."""
-        if text := read(delta, "content"):
+        fields = fields_of(delta)
+        if text := fields.get("content"):
             self.content.append(text)
-        if text := read(delta, "refusal"):
+        if text := fields.get("refusal"):
             self.refusal.append(text)
-        for position, piece in enumerate(items(delta, "tool_calls")):
+        for position, piece in enumerate(fields.get("tool_calls") or ()):
             self._add_call(position, piece)
-        if (legacy := read(delta, "function_call")) is not None:
+        if (legacy := fields.get("function_call")) is not None:
             self._add_call(0, {"function": legacy})
 
     def _add_call(self, position: int, piece: object) -> None:
@@ -126,17 +135,19 @@ class ChatFold:
         """Take in one chunk; the last one may carry usage and no choice."""
         if self._head is None:
             self._head = event
-        for choice in read(event, "choices") or ():
-            index = read(choice, "index") or 0
+        said = fields_of(event)
+        for choice in said.get("choices") or ():
+            fields = fields_of(choice)
+            index = fields.get("index") or 0
             state = self._choices.get(index)
             if state is None:
                 state = self._choices[index] = _Choice()
             if not self._is_legacy:
-                state.add(read(choice, "delta"))
-            elif text := read(choice, "text"):
+                state.add(fields.get("delta"))
+            elif text := fields.get("text"):
                 state.content.append(text)
-            state.finish_reason = read(choice, "finish_reason") or state.finish_reason
-        self._usage = read(event, "usage") or self._usage
+            state.finish_reason = fields.get("finish_reason") or state.finish_reason
+        self._usage = said.get("usage") or self._usage
 
     def reply(self) -> Reply:
         """Return the message of each choice so far."""
@@ -144,7 +155,7 @@ class ChatFold:
         reasons = [choice.finish_reason for choice in choices if choice.finish_reason]
         whole = bool(choices) and len(reasons) == len(choices)
         output = one_or_all([choice.message() for choice in choices])
-        return Reply(output, lambda: _answer(self._head, reasons, self._usage), whole)
+        return Reply(output, _said({**fields_of(self._head), "usage": self._usage}, reasons), whole)
 
 
 # Responses
@@ -168,7 +179,7 @@ def responses_reply(answer: object) -> Reply:
         content=one_or_all(texts), refusal=one_or_all(refusals), tool_calls=called, parsed=one_or_all(parsed)
     )
     reasons = _response_reasons(answer, bool(called))
-    return Reply(output or None, lambda: _answer(answer, reasons, read(answer, "usage")), bool(reasons))
+    return Reply(output or None, _said(answer, reasons), bool(reasons))
 
 
 def _response_reasons(answer: object, is_calling: bool) -> list[str]:
@@ -215,7 +226,7 @@ class ResponsesFold:
             return responses_reply(self._response)
         texts = ["".join(parts) for _, parts in sorted(self._texts.items())]
         output = {"content": one_or_all(texts)} if texts else None
-        return Reply(output, lambda: _answer(self._response, [], None), is_whole=False)
+        return Reply(output, _said({**fields_of(self._response), "usage": None}, []), is_whole=False)
 
 
 # Embeddings
@@ -227,7 +238,7 @@ def embeddings_reply(answer: object) -> Reply:
     named = [Placeholder(f"vector of {len(vector)}" if vector else "vector", "vector") for vector in vectors]
     held = tuple((f"vectors[{index}]", vector) for index, vector in enumerate(vectors) if isinstance(vector, list))
     output = {"vectors": named} if vectors else None
-    return Reply(output, lambda: _answer(answer, [], read(answer, "usage")), bool(vectors), held)
+    return Reply(output, _said(answer, []), bool(vectors), held)
 
 
 _SHAPES = {

@@ -6,7 +6,7 @@ import functools
 import sys
 import sysconfig
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import CodeType, FrameType, SimpleNamespace
 
 from tracediff.capture.names import module_name
 
@@ -22,19 +22,51 @@ def calling_site(client: str = "") -> str | None:
     ``client``, which may lie beside the program's own code (a zip for a cloud function, ``pip install --target``).
     The search ends at an event loop: what lies below it started the loop, it did not make this call.
     """
+    known = _frames.of(client)
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code
-        module = frame.f_globals.get("__name__", "")
-        if module == "asyncio.events":
-            return None
-        package = module.partition(".")[0]
-        if package != client and code.co_name not in _BODIES and not is_library(code.co_filename, package):
-            spec = frame.f_globals.get("__spec__")
-            name = _module_name(module, getattr(spec, "name", None), frame.f_globals.get("__file__"))
-            return name if code.co_name == "<module>" else f"{name}.{code.co_qualname}"
+        code, module = frame.f_code, frame.f_globals.get("__name__", "")
+        found = known.get(id(code))
+        if found is None or found[0] is not code or found[1] != module:
+            if len(known) >= _MAX_KNOWN:
+                known.clear()
+            found = known[id(code)] = (code, module, _verdict(frame, module, client))
+        if (site := found[2]) is not _BELOW:
+            return site
         frame = frame.f_back
     return None
+
+
+_BELOW = ""
+"""Stands for the name of a frame that is not the user's: the search goes on below it."""
+_MAX_KNOWN = 4096
+
+
+class _Frames:
+    """What the frames of each code are: looking at a stack costs more than the rest of a record otherwise."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[int, tuple[CodeType, str, str | None]]] = {}
+
+    def of(self, client: str) -> dict[int, tuple[CodeType, str, str | None]]:
+        """Return id of a code -> (the code, held so that its id is not reused; its module; its verdict)."""
+        known = self._known.get(client)
+        return self._known.setdefault(client, {}) if known is None else known
+
+
+_frames = _Frames()
+
+
+def _verdict(frame: FrameType, module: str, client: str) -> str | None:
+    """Return the name of a frame of the user's, ``_BELOW`` for one that is skipped, None for an event loop's."""
+    if module == "asyncio.events":
+        return None
+    code, package = frame.f_code, module.partition(".")[0]
+    if package == client or code.co_name in _BODIES or is_library(code.co_filename, package):
+        return _BELOW
+    spec = frame.f_globals.get("__spec__")
+    name = _module_name(module, getattr(spec, "name", None), frame.f_globals.get("__file__"))
+    return name if code.co_name == "<module>" else f"{name}.{code.co_qualname}"
 
 
 @functools.lru_cache(maxsize=256)

@@ -155,6 +155,8 @@ def _plain(attributes: Mapping[str, Any], *, with_content: bool = False) -> Iter
                 yield key, value
         elif kind is str and len(value) <= CAPS.leaf_chars:
             yield key, value if value.isascii() else clean(value)
+        elif kind is list and len(value) == 1 and type(value[0]) is str and len(value[0]) <= CAPS.leaf_chars:
+            yield key, [clean(value[0])]  # finish reasons, as most are
         elif (carried := _carried(value)) is not None:
             yield key, carried
 

@@ -41,6 +41,7 @@ __all__ = ["Call", "begin", "error_text", "is_idle"]
 _ID_STEP = 0x9E3779B97F4A7C15  # odd, so that consecutive ids never meet within 2**64 calls
 _ID_MASK = (1 << 64) - 1
 _ERROR_CHARS = 2_000
+_NO_REFS: Any = ()
 _new_scope: Any = tuple.__new__  # as Scope(...), whose own __new__ is Python code
 
 
@@ -66,8 +67,8 @@ class Call:
     """The exported span, where there is one; its id is the record's id."""
     outlet: Any = None
     """Where the span goes, which counts it."""
-    late: Callable[[], Mapping[str, Any]] | None = None
-    """Reads the attributes that nobody needs while the program runs: asked once, when there is a span or a record."""
+    late: tuple[Callable[[], Mapping[str, Any]], ...] = ()
+    """Read the attributes that nobody needs while the program runs: asked once, when there is a span or a record."""
     is_over = False
     owns_recording = False
     is_measured = True
@@ -171,11 +172,14 @@ class Call:
                     self.output = output
                 else:
                     self.output = Walk(run.table, record=self.id).take(output)
-        self.emitted = None
+        if self.emitted is not None:
+            self.emitted = None
+        if not self.refs:
+            self.refs = _NO_REFS  # a run holds its calls: fewer objects for the garbage collector to look at
         self.end_ns = time_ns()
         self.ended = run.next()
         self.recording._add(self)
-        if self.late is not None and (self.span is not None or metering.is_on()):
+        if self.late and (self.span is not None or metering.is_on()):
             self._settle()
         if self.attributes and self.is_measured and metering.is_on():
             metering.measure(self)
@@ -212,12 +216,15 @@ class Call:
 
     def _settle(self) -> None:
         """Read the late attributes."""
-        if (late := self.late) is not None:
-            self.late = None
+        if late := self.late:
+            self.late = ()
+            found: dict[str, Any] = {}
             try:
-                self.attributes = {**late(), **(self.attributes or {})}
+                for read in late:
+                    found.update(read())
             except Exception as fault:  # never felt by the program
                 faults.note("reading a call's attributes", fault)
+            self.attributes = found if not self.attributes else {**found, **self.attributes}
 
     def _attributes(self) -> dict[str, Value]:
         self._settle()

@@ -91,6 +91,7 @@ def take(call: Call, argument: str, value: object) -> None:
     """Take an argument that became known only while the call ran: an iterator that the client itself consumed."""
     run = call.recording._run
     with run.lock:
+        call.refs = call.refs or []
         call.inputs[argument] = Walk(run.table, refs=call.refs).take(value, argument)
 
 

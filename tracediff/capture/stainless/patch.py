@@ -65,6 +65,9 @@ class _Patch:
         self.library = library
         self._patched: list[tuple[type[Any], Any, Any]] = []
         """(class, what was there, what stands there now)."""
+        self._address: tuple[object, str, int] = None, "", 0
+        """The address asked for last: (URL, host, port). Taking a URL apart costs as much as a span's attributes."""
+        self._providers: dict[type[Any], str] = {}
 
     def apply(self, module: Any) -> None:
         """Patch the imported library, unless uninstalled before its import."""
@@ -89,6 +92,21 @@ class _Patch:
         self._patched.append((owner, original, replaced))
         owner.request = replaced
 
+    def address(self, url: Any) -> tuple[str, int]:
+        """Return host and port of a client's URL."""
+        known, host, port = self._address
+        if known is not url:
+            host, port = url.host, url.port or 443
+            self._address = url, host, port
+        return host, port
+
+    def provider(self, client_class: type[Any]) -> str:
+        """Return ``gen_ai.provider.name`` of a client class."""
+        found = self._providers.get(client_class)
+        if found is None:
+            found = self._providers[client_class] = self.library.provider_of(client_class)
+        return found
+
     def undo(self) -> None:
         """Restore the classes. A patch that another tool put on top of ours stays."""
         self.is_on = False
@@ -97,6 +115,7 @@ class _Patch:
                 owner.request = original
             # else ours lies below another's now, and goes straight through
         self._patched.clear()
+        self._providers.clear()
 
 
 def _sync_request(patch: _Patch, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,7 +202,8 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
             live.note_lost_context(name)
         body = _body(options)
         inputs = {name: body[name] for name in shape.inputs if name in body and is_given(body[name])}
-        about = functools.partial(_asked, library, type(client), client.base_url, shape, dict(body))
+        settings = {name: value for name, value in body.items() if name not in shape.inputs}
+        about = functools.partial(_asked, patch, type(client), client.base_url, shape, _kept(settings))
         call = _begun(name, shape, inputs, about)
         if call is None:
             return None
@@ -201,16 +221,28 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
 
 
 def _asked(
-    library: Library, client_class: type[Any], url: Any, shape: Shape, body: Mapping[str, Any]
+    patch: _Patch, client_class: type[Any], url: Any, shape: Shape, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what the attributes say of a request."""
+    host, port = patch.address(url)
     return {
         keys.OPERATION_NAME: shape.operation,
-        keys.PROVIDER_NAME: library.provider_of(client_class),
-        keys.SERVER_ADDRESS: url.host,
-        keys.SERVER_PORT: url.port or 443,
-        **settings_of(shape, body),
+        keys.PROVIDER_NAME: patch.provider(client_class),
+        keys.SERVER_ADDRESS: host,
+        keys.SERVER_PORT: port,
+        **settings_of(shape, settings),
     }
+
+
+def _kept(value: Any) -> Any:
+    """Return settings as they are now: the program may change its own mappings and lists after the call."""
+    kind = type(value)
+    if kind is dict:
+        return {key: item if type(item) in _ATOMS else _kept(item) for key, item in value.items()}
+    return [_kept(item) for item in value] if kind is list else value
+
+
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
 def _begun(
@@ -218,14 +250,13 @@ def _begun(
 ) -> recorder.Call | None:
     """Return the call that has begun, with its inputs taken; what it is about is read now only for a span."""
     is_seen = spans.is_on() or metering.is_on()
-    plain = {argument for argument, value in inputs.items() if type(value) is list}
-    walked = {argument: value for argument, value in inputs.items() if argument not in plain}
+    walked = {argument: value for argument, value in inputs.items() if type(value) is not list}
     call = recorder.begin(name, shape.kind, walked, attributes=about() if is_seen else None)
     if call is None:
         return None
     if not is_seen:
-        call.late = about
-    if not plain:
+        call.late = (about,)
+    if len(walked) == len(inputs):
         return call
     try:
         _take_lists(call, inputs)

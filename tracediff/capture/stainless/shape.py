@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tracediff import attributes as keys
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a record keeps of an answer."""
 
     output: object
     """``{"content": str, "tool_calls": [{"id", "name", "arguments"}], ...}``, a list of such for several choices."""
     attributes: Callable[[], dict[str, Any]]
-    """Reads what the answer says of itself; called at most once, when somebody wants to know."""
+    """Reads what the answer says of itself; called at most once, when somebody wants to know.
+
+    Until then a run holds it: it must hold neither the answer, which is large, nor what the program may change.
+    """
     is_whole: bool
     """The provider said that it had finished (a finish reason stands in every choice)."""
     held: tuple[tuple[str, object], ...] = ()

@@ -105,7 +105,7 @@ class Watch:
     @_unfelt
     def answered(self, answer: object) -> None:
         """End with a whole answer: a parsed object, or the text of a page that is none."""
-        if answer is None or isinstance(answer, str | bytes):
+        if answer is None or isinstance(answer, (str, bytes)):
             self._end(Reply(answer or None, dict, is_whole=True), "not_json" if answer and answer.strip() else "empty")
         else:
             reply = self._shape.reply(answer)
@@ -179,8 +179,7 @@ class Watch:
             return
         call = self._call
         attributes: dict[str, Any] = {}
-        asked, said = call.late, reply.attributes
-        call.late = said if asked is None else lambda: {**asked(), **said()}
+        call.late = (*call.late, reply.attributes)
         if fault is not None:
             attributes[keys.FAULT] = fault
         if fault == "abandoned":
