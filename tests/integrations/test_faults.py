@@ -22,7 +22,7 @@ from tracediff.graph.runs import record
 MODULES = [
     *(
         f"tracediff.capture.stainless.{name}"
-        for name in ("calls", "media", "patch", "shape", "streams", "watch", "wire")
+        for name in ("asking", "calls", "media", "patch", "shape", "streams", "watch", "wire")
     ),
     "tracediff.capture.callsite",
     "tracediff.capture.description",

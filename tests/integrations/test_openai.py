@@ -504,7 +504,7 @@ def test_a_call_without_a_user_frame_is_named_after_the_client(server, client, p
 @pytest.mark.parametrize(
     ("shape", "answer", "step"),
     [
-        (create, CHAT, "tracediff.capture.stainless.patch.settings_of"),
+        (create, CHAT, "tracediff.capture.stainless.asking.settings_of"),
         (create, CHAT, "tracediff.capture.stainless.patch.calling_site"),
         (create, CHAT, "tracediff.capture.stainless.patch._Request.enter"),
         (create, CHAT, "tracediff.capture.stainless.watch.Watch.answered"),

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 
-
 class _Logs:
     """Where events go: the provider given to ``instrument``, else the global one."""
 

@@ -12,14 +12,14 @@ from typing import Any
 import wrapt
 
 from tracediff import attributes as keys
-from tracediff.capture import live, metering, outgoing, recorder, spans
+from tracediff.capture import live, outgoing, recorder, spans
 from tracediff.capture.callsite import calling_site
 from tracediff.capture.context import SCOPE_KEY, current_context, detach
 from tracediff.capture.faults import faults
-from tracediff.capture.stainless.calls import attach_client, attach_nothing, take, taken_plainly
-from tracediff.capture.stainless.media import without_media
+from tracediff.capture.stainless.asking import Clients, about, begun, body_of, inputs_of
+from tracediff.capture.stainless.calls import attach_client, attach_nothing
 from tracediff.capture.stainless.owners import called_with, once, with_subclasses
-from tracediff.capture.stainless.shape import Shape, is_given, settings_of
+from tracediff.capture.stainless.shape import Shape
 from tracediff.capture.stainless.streams import tee_body, tee_items
 from tracediff.capture.stainless.suppression import is_by_tracing_tool, is_recorded
 from tracediff.capture.stainless.watch import Watch
@@ -63,11 +63,9 @@ class _Patch:
     def __init__(self, library: Library) -> None:
         self.is_on = True
         self.library = library
+        self.clients = Clients(library.provider_of)
         self._patched: list[tuple[type[Any], Any, Any]] = []
         """(class, what was there, what stands there now)."""
-        self._address: tuple[object, str, int] = None, "", 0
-        """The address asked for last: (URL, host, port). Taking a URL apart costs as much as a span's attributes."""
-        self._providers: dict[type[Any], str] = {}
 
     def apply(self, module: Any) -> None:
         """Patch the imported library, unless uninstalled before its import."""
@@ -92,21 +90,6 @@ class _Patch:
         self._patched.append((owner, original, replaced))
         owner.request = replaced
 
-    def address(self, url: Any) -> tuple[str, int]:
-        """Return host and port of a client's URL."""
-        known, host, port = self._address
-        if known is not url:
-            host, port = url.host, url.port or 443
-            self._address = url, host, port
-        return host, port
-
-    def provider(self, client_class: type[Any]) -> str:
-        """Return ``gen_ai.provider.name`` of a client class."""
-        found = self._providers.get(client_class)
-        if found is None:
-            found = self._providers[client_class] = self.library.provider_of(client_class)
-        return found
-
     def undo(self) -> None:
         """Restore the classes. A patch that another tool put on top of ours stays."""
         self.is_on = False
@@ -115,7 +98,6 @@ class _Patch:
                 owner.request = original
             # else ours lies below another's now, and goes straight through
         self._patched.clear()
-        self._providers.clear()
 
 
 def _sync_request(patch: _Patch, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -200,11 +182,9 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
         name = f"{library.name}.{shape.suffix}" if site is None else f"{site}:{shape.suffix}"
         if scope is None or scope.recording is None or not scope.recording.is_open:
             live.note_lost_context(name)
-        body = _body(options)
-        inputs = {name: body[name] for name in shape.inputs if name in body and is_given(body[name])}
-        settings = {name: value for name, value in body.items() if name not in shape.inputs}
-        about = functools.partial(_asked, patch, type(client), client.base_url, shape, _kept(settings))
-        call = _begun(name, shape, inputs, about)
+        body = body_of(options)
+        inputs = inputs_of(shape, body)
+        call = begun(name, shape, inputs, about(patch.clients, client, shape, body))
         if call is None:
             return None
         request = _Request(call, shape, options, is_event_stream=bool(kwargs.get("stream")))
@@ -218,66 +198,6 @@ def _begin(patch: _Patch, client: Any, args: tuple[Any, ...], kwargs: Mapping[st
             call.end(attributes={keys.UNFINISHED: True})
         return None
     return request
-
-
-def _asked(
-    patch: _Patch, client_class: type[Any], url: Any, shape: Shape, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return what the attributes say of a request."""
-    host, port = patch.address(url)
-    return {
-        keys.OPERATION_NAME: shape.operation,
-        keys.PROVIDER_NAME: patch.provider(client_class),
-        keys.SERVER_ADDRESS: host,
-        keys.SERVER_PORT: port,
-        **settings_of(shape, settings),
-    }
-
-
-def _kept(value: Any) -> Any:
-    """Return settings as they are now: the program may change its own mappings and lists after the call."""
-    kind = type(value)
-    if kind is dict:
-        return {key: item if type(item) in _ATOMS else _kept(item) for key, item in value.items()}
-    return [_kept(item) for item in value] if kind is list else value
-
-
-_ATOMS = frozenset({str, int, float, bool, type(None)})
-
-
-def _begun(
-    name: str, shape: Shape, inputs: Mapping[str, Any], about: Callable[[], dict[str, Any]]
-) -> recorder.Call | None:
-    """Return the call that has begun, with its inputs taken; what it is about is read now only for a span."""
-    is_seen = spans.is_on() or metering.is_on()
-    walked = {argument: value for argument, value in inputs.items() if type(value) is not list}
-    call = recorder.begin(name, shape.kind, walked, attributes=about() if is_seen else None)
-    if call is None:
-        return None
-    if not is_seen:
-        call.late = (about,)
-    if len(walked) == len(inputs):
-        return call
-    try:
-        _take_lists(call, inputs)
-    except Exception:
-        call.end(attributes={keys.UNFINISHED: True})
-        raise
-    return call
-
-
-def _take_lists(call: recorder.Call, inputs: Mapping[str, Any]) -> None:
-    """Take the inputs that are lists, as messages and tools are, and put all in order."""
-    kept, call.inputs = call.inputs, {}
-    for argument, value in inputs.items():
-        if argument in kept:
-            call.inputs[argument] = kept[argument]
-            continue
-        messages = taken_plainly(value, argument, call.recording._run, call.refs)
-        if messages is None:
-            take(call, argument, without_media(value))
-        else:
-            call.inputs[argument] = messages
 
 
 class _PassedBy:
@@ -305,12 +225,6 @@ def _pass_by(patch: _Patch) -> _PassedBy | None:
         faults.note(f"passing by a call of {patch.library.name}", error)
         return None
     return None if token is None else _PassedBy(token)
-
-
-def _body(options: Any) -> dict[str, Any]:
-    """Return the fields of a request as the client got them."""
-    body = options.json_data if isinstance(options.json_data, dict) else {}
-    return body | options.extra_json if isinstance(options.extra_json, dict) else body
 
 
 class _Request:
