@@ -130,3 +130,11 @@ def test_a_text_of_a_few_words_in_another_module_takes_nothing(found, monkeypatc
     monkeypatch.setattr(sys, "modules", {"aaa_other": module, **sys.modules})
     _, findings = found("builder")
     assert "style_builder.program.text" in {p.name for p in findings.parameters}
+
+
+def test_a_pair_of_role_and_text_is_a_message_and_no_list_of_texts(found):
+    _, findings = found("pairs")
+    assert [(p.name.rpartition(".")[2], p.status) for p in findings.parameters] == [
+        ("system", "trainable"),
+        ("user", "trainable"),
+    ]

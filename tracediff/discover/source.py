@@ -13,6 +13,7 @@ from tracediff.discover.readings import jinja_parts, readings
 
 _BUILTIN = frozenset(dir(builtins)) | {"self", "cls"}
 _DECLARES = "trainable_prompt"
+_ROLES = frozenset({"system", "developer", "user", "human", "assistant", "ai"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,15 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
         self._is_listed = before
 
-    visit_Tuple = visit_Set = visit_List  # noqa: N815 - the names of ast
+    visit_Set = visit_List  # noqa: N815 - the names of ast
+
+    def visit_Tuple(self, node: ast.Tuple) -> None:
+        """Read items; of a message written as (role, text), the text by its role."""
+        match node.elts:
+            case [ast.Constant(value=str(role)), text] if role in _ROLES:
+                self._labelled(role, text)
+            case _:
+                self.visit_List(node)
 
     def _labelled(self, label: str, value: ast.expr) -> None:
         before, self._label = self._label, label
