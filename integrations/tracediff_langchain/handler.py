@@ -18,7 +18,7 @@ from tracediff.capture.live import note_lost_context
 from tracediff.capture.recorder import Call, begin, is_idle
 from tracediff.capture.snapshot import Walk
 from tracediff.capture.values import Value
-from tracediff_langchain.steps import Step, Steps, settled_output
+from tracediff_langchain.steps import Step, Steps, called_by, settled_output
 from tracediff_langchain.values import arguments, message, plain
 
 _HIDDEN = "langsmith:hidden"
@@ -123,7 +123,7 @@ class Handler:
             return
         parent, given = self._parent(about), about.get("inputs")
         inputs = arguments(given if isinstance(given, dict) and given else input_str)
-        call_id = about.get("tool_call_id")
+        call_id = about.get("tool_call_id") or called_by()
         if call_id:
             inputs["tool_call_id"] = call_id
         described = serialized.get("description", "") if isinstance(serialized, Mapping) else ""
@@ -158,7 +158,7 @@ class Handler:
     def on_chat_model_start(self, serialized: Any, messages: Any, *, run_id: UUID, **about: Any) -> None:
         """Begin the record of a chat model's run: the call itself, unless a client that is patched makes it."""
         if not self._is_off():
-            given: dict[str, Any] = {"messages": [plain(item) for item in messages[0]]}
+            given: dict[str, Any] = {"messages": [message(item, has_role=True) for item in messages[0]]}
             tools = (about.get("invocation_params") or {}).get("tools")
             self._model(serialized, run_id, about, given | ({"tools": tools} if tools else {}))
 
@@ -308,7 +308,6 @@ def _answer(response: Any) -> Any:
     for choice in response.generations[0] if response.generations else []:
         given = getattr(choice, "message", None)
         said = {"content": choice.text} if given is None else message(given)
-        said.pop("role", None)
         made.append(said)
     return made[0] if len(made) == 1 else made
 

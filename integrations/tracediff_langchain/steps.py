@@ -12,6 +12,7 @@ from tracediff.capture.recorder import Call
 
 _MAX = 20_000
 _MAX_FRAMES = 400
+_MAX_TOOL_FRAMES = 12
 
 
 @dataclass(slots=True, eq=False)
@@ -114,3 +115,16 @@ def settled_output(run_id: UUID) -> tuple[bool, Any]:
                 return True, found["input"]
         frame = frame.f_back
     return False, None
+
+
+def called_by() -> str | None:
+    """Return the id of the tool call that a tool which begins now answers; langchain-core before 1.1 tells it nobody."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MAX_TOOL_FRAMES):
+        if frame is None:
+            break
+        if frame.f_code.co_name in ("run", "arun") and "tool_call_id" in frame.f_code.co_varnames:
+            found = frame.f_locals.get("tool_call_id")
+            return found if isinstance(found, str) else None
+        frame = frame.f_back
+    return None

@@ -5,6 +5,7 @@ Everything else is left as it is, so that an object that goes from step to step 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tracediff.capture.stainless.media import without_media
@@ -58,28 +59,45 @@ def _names(kind: type) -> frozenset[str]:
     return frozenset(base.__name__ for base in kind.__mro__ if base.__module__.startswith(("langchain", "langgraph")))
 
 
-def message(given: Any) -> dict[str, Any]:
-    """Return a message as the chat APIs write it, with the very text."""
-    content = given.content
-    kind = getattr(given, "type", "")
-    role = getattr(given, "role", None) or _ROLES.get(kind, kind)
-    made: dict[str, Any] = {"role": role}
-    if content or kind not in ("ai", "AIMessageChunk"):
+def message(given: Any, *, has_role: bool = False) -> dict[str, Any]:
+    """Return a message as the chat APIs write it, with the very text; who speaks is of interest to a model only."""
+    content, kind = given.content, getattr(given, "type", "")
+    made: dict[str, Any] = {}
+    if has_role:
+        made["role"] = getattr(given, "role", None) or _ROLES.get(kind, kind)
+    calls = getattr(given, "tool_calls", None)
+    if content or not calls:
         made["content"] = without_media(content) if isinstance(content, list) else content
-    if calls := getattr(given, "tool_calls", None):
+    if calls:
+        written = _written(given)
         made["tool_calls"] = [
-            {"id": call.get("id"), "name": call.get("name"), "arguments": call.get("args")} for call in calls
+            {
+                "id": call.get("id"),
+                "name": call.get("name"),
+                "arguments": written.get(call.get("id")) or json.dumps(call.get("args"), default=str),
+            }
+            for call in calls
         ]
     if call_id := getattr(given, "tool_call_id", None):
         made["tool_call_id"] = call_id
     return made
 
 
+def _written(given: Any) -> dict[Any, str]:
+    """Return the arguments of tool calls by id, as the model wrote them, where the message still has them."""
+    found: dict[Any, str] = {}
+    for call in (getattr(given, "additional_kwargs", None) or {}).get("tool_calls") or ():
+        if isinstance(call, dict) and isinstance(function := call.get("function"), dict):
+            found[call.get("id")] = function.get("arguments") or ""
+    for chunk in getattr(given, "tool_call_chunks", None) or ():
+        found.setdefault(chunk.get("id"), chunk.get("args") or "")
+    return found
+
+
 def arguments(given: Any) -> dict[str, Any]:
-    """Return what a step was given as named arguments: the fields of a mapping, else one ``input``."""
-    if isinstance(given, dict) and given and all(isinstance(key, str) for key in given):
-        return dict(plain(given))
+    """Return what a step was given as named arguments: the fields of a mapping or a state, else one ``input``."""
     made = plain(given)
-    if made is not given and isinstance(made, dict) and "role" not in made and "page_content" not in made:
-        return made
+    is_mapping = isinstance(given, dict) or (made is not given and isinstance(made, dict) and not _names(type(given)))
+    if is_mapping and made and all(isinstance(key, str) for key in made):
+        return dict(made)
     return {"input": made}

@@ -1,0 +1,53 @@
+"""LangChain's and LangGraph's programs against a loopback world. Nothing is collected where they are not installed."""
+
+import importlib
+import importlib.util
+import pathlib
+import sys
+
+import pytest
+
+NEEDED = ("langchain_core", "langchain", "langgraph", "langchain_openai")
+if any(importlib.util.find_spec(name) is None for name in NEEDED):
+    collect_ignore_glob = ["test_*.py"]
+
+PROGRAMS = pathlib.Path(__file__).parent / "programs"
+NAMES = sorted(path.stem for path in PROGRAMS.glob("*.py"))
+if importlib.util.find_spec("langchain_anthropic") is None:
+    NAMES.remove("claude")
+
+
+@pytest.fixture(scope="session")
+def world():
+    from tests.integrations.langchain.world import World
+
+    made = World()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def load(world, monkeypatch):
+    """Return a loader of programs; each test gets a module of its own, made before or after ``instrument`` as it likes."""
+    import tracediff as td
+
+    monkeypatch.setenv("OPENAI_BASE_URL", world.base_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", world.base_url.removesuffix("/v1"))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    loaded = []
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"lc_{name}", PROGRAMS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        loaded.append(spec.name)
+        spec.loader.exec_module(module)
+        world.reply, world.seen = module.reply, []
+        return module
+
+    yield load
+    td.uninstrument()
+    for name in loaded:
+        sys.modules.pop(name, None)
