@@ -33,6 +33,7 @@ bench: $(STAMP)  ## cost of tracing, clients, a backward pass and inference, as 
 	# Each exits with 1 where a bar is missed; the next is run all the same.
 	-$(BIN)/python -m benchmarks.traced_call
 	-$(BIN)/python -m benchmarks.client_overhead
+	-$(BIN)/python -m benchmarks.import_cost
 	-$(BIN)/python -m benchmarks.backward
 	-$(BIN)/python -m benchmarks.inference
 

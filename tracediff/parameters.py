@@ -6,8 +6,6 @@ concatenation: no attribute access, no format specification, no logic, so a text
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -81,6 +79,8 @@ class TrainedText(str):
             return None
         if self.code_hash == text_hash(code_text):
             return str(self)
+        import difflib
+
         difference = "\n".join(
             difflib.unified_diff(
                 self.code_text.splitlines(), code_text.splitlines(), "code then", "code now", lineterm=""
@@ -99,7 +99,14 @@ class TrainedText(str):
 
 def text_hash(text: str) -> str:
     """First 16 hex digits of the SHA-256 of ``text`` (lone surrogates allowed)."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return data_hash(text.encode("utf-8", "surrogatepass"))
+
+
+def data_hash(data: bytes) -> str:
+    """First 16 hex digits of the SHA-256 of ``data``."""
+    import hashlib  # here, so that `import tracediff` stays light
+
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def split(text: str, variables: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:

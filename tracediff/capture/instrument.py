@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
-
-from tracediff.capture import eventing, metering, redaction, spans
+from tracediff.capture import metering, spans
 from tracediff.capture.context import stop_carrying
 from tracediff.capture.live import open_recordings
 from tracediff.errors import MissingIntegration, UnsupportedVersion, UsageError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
 
 GROUP = "tracediff.integrations"
 """Entry-point group; each entry is ``install() -> uninstall`` and raises MissingIntegration without its library."""
@@ -70,6 +70,8 @@ def instrument(
         MissingIntegration: a named integration whose library is not installed, with the pip line; UnsupportedVersion
             where it is installed in a version that is not supported. Without names the latter is a warning.
     """
+    from tracediff.capture import eventing, redaction  # here, so that `import tracediff` stays light
+
     known = _known()
     _check(names, known)
     with _installed.lock:
@@ -102,6 +104,8 @@ def uninstrument(*names: str) -> None:
     When none is left on, spans and metrics go to the global providers again, and no redaction is in force. Without
     names and while nothing is recorded, threads and pools are as before too.
     """
+    from tracediff.capture import eventing, redaction
+
     with _installed.lock:
         on = list(_installed.uninstalls)
     _check(names, {**_known(), **dict.fromkeys(on)})
@@ -126,8 +130,17 @@ def is_instrumented(name: str) -> bool:
 
 def _known() -> dict[str, EntryPoint]:
     """Return every integration by name, ours first."""
+    from importlib.metadata import EntryPoint
+
     ours = {name: EntryPoint(name, value, GROUP) for name, value in _FIRST_PARTY.items()}
     return ours | {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def entry_points(group: str) -> Iterable[EntryPoint]:
+    """Return the entry points of a group."""
+    from importlib import metadata  # as much to import as half of OpenTelemetry's API
+
+    return metadata.entry_points(group=group)
 
 
 def _check(names: tuple[str, ...], known: dict[str, EntryPoint | None] | dict[str, EntryPoint]) -> None:

@@ -5,11 +5,10 @@ A baseline prompt, or another candidate's, must never be scored as the candidate
 
 from __future__ import annotations
 
-import asyncio
 import os
+import sys
 import threading
 from collections.abc import Container, Mapping
-from concurrent.futures import thread as pools
 from typing import TYPE_CHECKING
 
 from tracediff.capture.context import SCOPE_KEY, Scope, current_scope
@@ -109,7 +108,12 @@ def _started_in(thread: threading.Thread) -> Recording | None:
 
 def _carries_contexts(thread: threading.Thread) -> bool:
     """True in a thread whose jobs run in the context that they were handed over in: of a loop, of a known package."""
-    if asyncio._get_running_loop() is not None or isinstance(thread, threading._DummyThread):
+    events = sys.modules.get(
+        "asyncio.events"
+    )  # where it was never imported, no loop runs; `import tracediff` stays light
+    if events is not None and events._get_running_loop() is not None:
+        return True
+    if isinstance(thread, threading._DummyThread):
         return True
     return type(thread).__module__.partition(".")[0] in _WITH_THEIR_OWN
 
@@ -119,5 +123,5 @@ def _pool_threads() -> Container[threading.Thread]:
 
     Read late: a pool enters a thread here just after it was started.
     """
-    found: Container[threading.Thread] = getattr(pools, "_threads_queues", ())
+    found: Container[threading.Thread] = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", ())
     return found

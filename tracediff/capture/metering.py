@@ -5,17 +5,14 @@ They go to the meter provider given to ``instrument``, else to the global one as
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
-
-from opentelemetry import metrics
-from opentelemetry.metrics import Histogram, NoOpMeterProvider
-from opentelemetry.metrics import _internal as _global
 
 from tracediff import attributes as keys
 from tracediff.capture.faults import faults
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import Histogram, MeterProvider
 
     from tracediff.capture.recorder import Call
 
@@ -50,9 +47,14 @@ def use_meter_provider(provider: MeterProvider | None) -> None:
 
 
 def is_on() -> bool:
-    """Tell whether measurements go anywhere. The global provider is read where it is kept: a get would make one."""
-    provider = _meters.chosen or _global._METER_PROVIDER
-    return provider is not None and type(provider) is not NoOpMeterProvider
+    """Tell whether measurements go anywhere. The global provider is read where it is kept: a get would make one.
+
+    While nobody has imported the metrics API there is none, and tracediff leaves it at that.
+    """
+    provider = _meters.chosen
+    if provider is None and (module := sys.modules.get("opentelemetry.metrics._internal")) is not None:
+        provider = module._METER_PROVIDER
+    return provider is not None and type(provider).__name__ != "NoOpMeterProvider"
 
 
 def measure(call: Call) -> None:
@@ -62,7 +64,9 @@ def measure(call: Call) -> None:
         if keys.PROVIDER_NAME not in said:
             return  # a function of the program's, whose client call is measured itself
         known = {key: said[key] for key in _OF_CALL if isinstance(said.get(key), str | int)}
-        duration, tokens = _histograms(_meters.chosen or metrics.get_meter_provider())
+        from opentelemetry.metrics import get_meter_provider  # loaded by whoever set the provider
+
+        duration, tokens = _histograms(_meters.chosen or get_meter_provider())
         if call.error is not None:
             known[keys.ERROR_TYPE] = call.error.partition(":")[0]
         duration.record(max(call.end_ns - call.start_ns, 0) / 1e9, known)

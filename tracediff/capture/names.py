@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 _MAIN = frozenset({"__main__", "__mp_main__"})
@@ -28,6 +27,8 @@ def module_name(namespace: Mapping[str, Any]) -> str:
     file = namespace.get("__file__")
     if not isinstance(file, str) or not file.endswith(".py"):
         return name
+    from pathlib import Path  # for scripts only; `import tracediff` stays light
+
     path = Path(file).absolute()
     parts = [path.stem]
     for folder in path.parents:

@@ -5,7 +5,6 @@ A recording is never touched by either; graphs that are built in the process see
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ from tracediff.capture.faults import faults
 from tracediff.capture.records import Ref, SpanRecord
 from tracediff.capture.values import Cut, Obj, Placeholder, Value
 from tracediff.errors import UsageError
-from tracediff.parameters import Parameter
+from tracediff.parameters import Parameter, text_hash
 
 FAILED = "[redaction failed]"
 """Stands for a text that the hook could not judge: it stays here."""
@@ -100,8 +99,7 @@ def _value(said: Value) -> Value:
             kept = _redacted(said)
             if _limits.max_chars is None or len(kept) <= _limits.max_chars:
                 return kept
-            digest = hashlib.sha256(kept.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-            return Cut("str", kept[: _limits.max_chars], len(kept), digest)
+            return Cut("str", kept[: _limits.max_chars], len(kept), text_hash(kept))
         case list():
             return [_value(item) for item in said]
         case tuple():

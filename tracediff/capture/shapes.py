@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ from types import (
 from typing import Any, NamedTuple, TypeAlias
 
 from tracediff.capture.values import Cut, Obj, Placeholder, Value
+from tracediff.parameters import data_hash
 
 REDACTED = Placeholder("str", "redacted")
 
@@ -192,7 +192,7 @@ def _listed(kind: type, shape: str, items: list[object] | tuple[object, ...]) ->
 
 def _bytes(obj: bytes | bytearray) -> Value:
     raw = bytes.join(b"", (obj,))
-    return Cut("bytes", None, len(raw), hashlib.sha256(raw).hexdigest()[:16])
+    return Cut("bytes", None, len(raw), data_hash(raw))
 
 
 def _set(obj: Any) -> Parts:

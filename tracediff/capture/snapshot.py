@@ -6,7 +6,6 @@ where the interpreter keeps them. Libraries are recognised by the marks on their
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -196,7 +195,9 @@ class Walk:
         """Return the head of a container that passed the cap on leaves; the digest is of the items after it."""
         if len(frame.items) >= frame.parts.total:
             return frame.close()
-        digest = hashlib.sha256()
+        from hashlib import sha256  # rare, and `import tracediff` stays light
+
+        digest = sha256()
         for (key, item), _ in zip(frame.pairs, range(_DIGESTED_ITEMS), strict=False):
             for part in (key, item):
                 if type(part) is str:
