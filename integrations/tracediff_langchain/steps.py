@@ -118,7 +118,7 @@ def settled_output(run_id: UUID) -> tuple[bool, Any]:
 
 
 def called_by() -> str | None:
-    """Return the id of the tool call that a tool which begins now answers; langchain-core before 1.1 tells it nobody."""
+    """Return the id of the tool call that a tool which begins now answers. Old versions of langchain-core don't tell it."""
     frame: FrameType | None = sys._getframe(1)
     for _ in range(_MAX_TOOL_FRAMES):
         if frame is None:

@@ -1,5 +1,7 @@
 """LangChain's and LangGraph's programs against a loopback world. Nothing is collected where they are not installed."""
 
+import asyncio
+import contextvars
 import importlib
 import importlib.util
 import pathlib
@@ -15,6 +17,19 @@ PROGRAMS = pathlib.Path(__file__).parent / "programs"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("*.py"))
 if importlib.util.find_spec("langchain_anthropic") is None:
     NAMES.remove("claude")
+
+_LOOP = asyncio.Runner()
+
+
+def in_loop(coroutine):
+    """Run a coroutine in one loop for all: langchain-openai keeps HTTP clients, which belong to the loop of their first use."""
+    return _LOOP.run(coroutine, context=contextvars.copy_context())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _closed():
+    yield
+    _LOOP.close()
 
 
 @pytest.fixture(scope="session")
