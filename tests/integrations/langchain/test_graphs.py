@@ -93,11 +93,9 @@ def test_without_the_clients_integration_the_models_run_is_the_node(load):
     _, run = td.trace(module.program, module.INPUTS[0])
     (model,) = [record for record in run.records if record.kind == "llm"]
     assert model.name == "ChatOpenAI"
-    assert model.inputs["messages"][1] == {
-        "role": "user",
-        "content": "Please answer in one short sentence: Where does the Danube rise?",
-    }
-    assert model.output == {"content": "It springs from wooded hills in the southwest."}
+    asked = module.PROMPT.messages[1].prompt.template.format(question=module.INPUTS[0])
+    assert model.inputs["messages"][1] == {"role": "user", "content": asked}
+    assert model.output == {"content": module.reply("", module.INPUTS[0], {})}
     assert model.attributes["gen_ai.usage.input_tokens"] == 12
     found, output, _ = inferred(run)
     assert (found, output) == parsed(module.EDGES)

@@ -50,4 +50,4 @@ carried#0 -> broken#0
 llm#1 -> StrOutputParser#0
 output StrOutputParser#0
 """
-PROMPTS = {"user": "and say why", "system": "You are patient with angry guests"}
+PROMPTS = {"user": "Sort the", "system": "You are"}

@@ -34,4 +34,4 @@ StrOutputParser#0 -> llm#1
 llm#1 -> StrOutputParser#1
 output StrOutputParser#1
 """
-PROMPTS = {"system": "You are the guide of a museum"}
+PROMPTS = {"system": "You are"}

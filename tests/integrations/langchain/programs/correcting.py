@@ -83,4 +83,4 @@ retrieve#1 -> llm#3
 llm#1 -> llm#3
 output llm#3
 """
-PROMPTS = {"user": "Does this note help with the question?", "system": "Rewrite the question so that"}
+PROMPTS = {"user": "Does this", "system": "Rewrite the"}

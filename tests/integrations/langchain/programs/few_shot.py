@@ -35,4 +35,4 @@ llm#0 -> CommaSeparatedListOutputParser#0
 CommaSeparatedListOutputParser#0 -> ranked#0
 output ranked#0
 """
-PROMPTS = {"user": "Name three things of the same kind as"}
+PROMPTS = {"user": "Name three"}

@@ -42,4 +42,4 @@ check:dawn -> llm#2
 check:night -> llm#2
 output llm#2
 """
-PROMPTS = {"system": "Write the first line of a ballad."}
+PROMPTS = {"system": "Write the"}

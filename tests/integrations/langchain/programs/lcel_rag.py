@@ -50,4 +50,4 @@ joined#0 -> llm#0
 llm#0 -> StrOutputParser#0
 output StrOutputParser#0
 """
-PROMPTS = {"system": "You answer questions on rivers", "user": "Please answer in one short sentence"}
+PROMPTS = {"system": "You answer", "user": "Please answer"}

@@ -75,4 +75,4 @@ llm#0 -> llm#2
 llm#1 -> llm#2
 output llm#2
 """
-PROMPTS = {"user": "Sum up this part of the log", "system": "You write the morning report"}
+PROMPTS = {"user": "Sum up", "system": "You write"}

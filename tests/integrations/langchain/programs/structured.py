@@ -60,4 +60,4 @@ llm#0 -> PydanticToolsParser#0
 PydanticToolsParser#0 -> llm#1
 output llm#1
 """
-PROMPTS = {"system": "Read the customer's letter and fill in"}
+PROMPTS = {"system": "Read the"}

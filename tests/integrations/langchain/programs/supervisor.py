@@ -76,4 +76,4 @@ llm#2 -> llm#5
 llm#4 -> llm#5
 output llm#4
 """
-PROMPTS = {"system": "You dig facts out of the archive"}
+PROMPTS = {"system": "You dig"}

@@ -50,4 +50,4 @@ llm#1 -> llm#2
 order_cost#0 -> llm#2
 output llm#0 stock#0 llm#1 order_cost#0 llm#2
 """
-PROMPTS = {"system": "You run the counter of a warehouse", "tool": "Look up how many pieces"}
+PROMPTS = {"system": "You run", "tool": "Look up"}

@@ -38,4 +38,4 @@ RunnableLambda#0 -> llm#1
 llm#1 -> StrOutputParser#1
 output StrOutputParser#1
 """
-PROMPTS = {"system": "List what can be seen in the picture."}
+PROMPTS = {"system": "List what"}
