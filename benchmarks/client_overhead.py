@@ -1,9 +1,9 @@
-"""What recording costs a client's call, as process CPU against the bare client, over real loopback HTTP.
+"""What recording costs a call of openai or anthropic, as process CPU against the bare client, over loopback HTTP.
 
 The server runs in a process of its own, so that only the client's CPU is measured. Two clients of one process take
 turns, call by call: a patched one, and one that has the library's own ``request`` as its attribute, which is what the
-bare library does. The medians of their CPU are compared: idle (nobody records), recorded, and exported (a span of the
-SDK for each call, given to an exporter that does nothing)::
+bare library does. The medians of their CPU are compared: idle (nobody records), recorded (what the limits are for),
+and exported (a span of the SDK for each call, given to an exporter that does nothing)::
 
     python -m benchmarks.client_overhead
 """
@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import contextvars
+import importlib
 import json
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MethodType
-from typing import Any
+from typing import Any, ClassVar
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
@@ -34,6 +35,7 @@ from tracediff.capture.instrument import instrument, uninstrument
 LIMITS = {"create": 1.08, "async 32": 1.08, "stream 50": 1.15}
 _WIDTHS = {"idle": 7, "recorded": 9, "exported": 9}
 _TURNS = {"create": 20, "async 32": 2, "stream 50": 5}
+_LIBRARIES = ("openai", "anthropic")
 """Turns of a round."""
 MESSAGES = [
     {"role": "system", "content": "You count the animals in a text and answer with one number."},
@@ -59,28 +61,55 @@ def _events(count: int) -> list[bytes]:
     return [b"data: %s\n\n" % json.dumps(event).encode() for event in found] + [b"data: [DONE]\n\n"]
 
 
+def _message() -> dict[str, Any]:
+    """Return a message of anthropic."""
+    usage = {"input_tokens": 110, "output_tokens": 12}
+    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "sim-2026", "stop_sequence": None}
+    return {**head, "content": [{"type": "text", "text": TEXT}], "stop_reason": "end_turn", "usage": usage}
+
+
+def _message_events(count: int) -> list[bytes]:
+    begun = {**_message(), "content": [], "stop_reason": None}
+    delta = {"stop_reason": "end_turn", "stop_sequence": None}
+    block = {"index": 0, "content_block": {"type": "text", "text": ""}}
+    pieces = [{"index": 0, "delta": {"type": "text_delta", "text": f"word{i} "}} for i in range(count - 5)]
+    found: list[tuple[str, dict[str, Any]]] = [
+        ("message_start", {"message": begun}),
+        ("content_block_start", block),
+        *(("content_block_delta", piece) for piece in pieces),
+        ("content_block_stop", {"index": 0}),
+        ("message_delta", {"delta": delta, "usage": {"output_tokens": 12}}),
+        ("message_stop", {}),
+    ]
+    return [
+        b"event: %s\ndata: %s\n\n" % (name.encode(), json.dumps({"type": name, **data}).encode())
+        for name, data in found
+    ]
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    whole, events = _whole(), _events(50)
+    answers: ClassVar = {False: (_whole(), _events(50)), True: (json.dumps(_message()).encode(), _message_events(50))}
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        whole, events = self.answers["/messages" in self.path]
         self.send_response(200)
         if body.get("stream"):
             self.send_header("content-type", "text/event-stream")
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
-            for event in self.events:
+            for event in events:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
                 self.wfile.flush()
             self.wfile.write(b"0\r\n\r\n")
         else:
             self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(self.whole)))
+            self.send_header("content-length", str(len(whole)))
             self.end_headers()
-            self.wfile.write(self.whole)
+            self.wfile.write(whole)
         self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
@@ -106,26 +135,33 @@ class _Discard(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def _blocks(address: str, request: Any = None, arequest: Any = None) -> dict[str, Callable[[], None]]:
-    """Return case -> one turn of it, by clients of their own; with ``request``, by bare ones."""
-    import openai
-
-    client: Any = openai.OpenAI(api_key="k", base_url=address, max_retries=0)
-    alike: Any = openai.AsyncOpenAI(api_key="k", base_url=address, max_retries=0)
-    if request is not None:
-        client.request, alike.request = MethodType(request, client), MethodType(arequest, alike)
+def _blocks(library: str, address: str, *, is_bare: bool) -> dict[str, Callable[[], None]]:
+    """Return case -> one turn of it, by clients of their own, bare ones before the library is patched."""
+    module: Any = importlib.import_module(library)
+    sync, asynchronous = (
+        (module.OpenAI, module.AsyncOpenAI) if library == "openai" else (module.Anthropic, module.AsyncAnthropic)
+    )
+    client: Any = sync(api_key="k", base_url=address, max_retries=0)
+    alike: Any = asynchronous(api_key="k", base_url=address, max_retries=0)
+    if is_bare:
+        client.request, alike.request = MethodType(sync.request, client), MethodType(asynchronous.request, alike)
     runner = asyncio.Runner()
+    asked: dict[str, Any] = {"model": "sim", "messages": MESSAGES}
+    if library == "anthropic":
+        asked = {"model": "sim", "max_tokens": 99, "system": MESSAGES[0]["content"], "messages": MESSAGES[1:]}
+    calls = client.chat.completions if library == "openai" else client.messages
+    acalls = alike.chat.completions if library == "openai" else alike.messages
 
     def create() -> None:
-        client.chat.completions.create(model="sim", messages=MESSAGES)
+        calls.create(**asked)
 
     def stream() -> None:
-        for _ in client.chat.completions.create(model="sim", messages=MESSAGES, stream=True):
+        for _ in calls.create(**asked, stream=True):
             pass
 
     async def many() -> None:
         async def one() -> None:
-            await alike.chat.completions.create(model="sim", messages=MESSAGES)
+            await acalls.create(**asked)
 
         await asyncio.gather(*(one() for _ in range(32)))
 
@@ -153,17 +189,14 @@ def _compared(bare: Callable[[], None], patched: Callable[[], None], turns: int)
     return median, statistics.median(spent[patched]) / median
 
 
-def measure(address: str, rounds: int) -> dict[str, dict[str, float]]:
+def measure(library: str, address: str, rounds: int) -> dict[str, dict[str, float]]:
     """Return case -> ``bare`` (median CPU of a turn in microseconds) and each way of running (ratio to it)."""
-    import openai
-
-    bare = _blocks(address, openai.OpenAI.request, openai.AsyncOpenAI.request)
-    patched = _blocks(address)
+    bare, patched = (_blocks(library, address, is_bare=is_bare) for is_bare in (True, False))
     found: dict[str, dict[str, float]] = {name: {} for name in LIMITS}
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(_Discard()))
     for kind in _WIDTHS:
-        instrument("openai", tracer_provider=provider if kind == "exported" else None)
+        instrument(library, tracer_provider=provider if kind == "exported" else None)
         for name, turns in _TURNS.items():
             with td.record() if kind == "recorded" else contextlib.nullcontext():
                 found[name]["bare"], found[name][kind] = _compared(bare[name], patched[name], turns * rounds)
@@ -180,15 +213,17 @@ def main() -> None:
     server = multiprocessing.get_context("spawn").Process(target=_serve, args=(sending,), daemon=True)
     server.start()
     try:
-        found = measure(f"http://127.0.0.1:{receiving.recv()}/v1", given.rounds)
+        root = f"http://127.0.0.1:{receiving.recv()}"
+        found = {name: measure(name, f"{root}/v1" if name == "openai" else root, given.rounds) for name in _LIBRARIES}
     finally:
         server.terminate()
         server.join()
-    print(f"{'case':10} {'bare, ms a turn':>17} {'idle':>7} {'recorded':>9} {'exported':>9} {'limit':>6}")
-    for name, of in found.items():
-        ratios = " ".join(f"{of[kind]:{width}.3f}" for kind, width in _WIDTHS.items())
-        print(f"{name:10} {of['bare'] / 1000:17.2f} {ratios} {LIMITS[name]:6.2f}")
-    if any(of["recorded"] > LIMITS[name] for name, of in found.items()):
+    print(f"{'case':20} {'bare, ms a turn':>17} {'idle':>7} {'recorded':>9} {'exported':>9} {'limit':>6}")
+    for library, cases in found.items():
+        for name, of in cases.items():
+            ratios = " ".join(f"{of[kind]:{width}.3f}" for kind, width in _WIDTHS.items())
+            print(f"{library + ' ' + name:20} {of['bare'] / 1000:17.2f} {ratios} {LIMITS[name]:6.2f}")
+    if any(of["recorded"] > LIMITS[name] for cases in found.values() for name, of in cases.items()):
         raise SystemExit(1)
 
 

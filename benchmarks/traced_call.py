@@ -4,6 +4,7 @@
 
 recorded/span    a recorded call, nothing exported, to a bare OpenTelemetry SDK span with the same two attributes
 exported/span    the same with an SDK provider and a span processor on
+alone/span       exported, while nobody records: each call is then a run of its own
 idle/plain       neither recording nor provider, to the undecorated call
 """
 
@@ -21,7 +22,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from tracediff.capture import functional_node, spans
 from tracediff.graph.runs import record
 
-LIMITS = {"recorded/span": 0.5, "exported/span": 1.5, "idle/plain": 8.0}
+LIMITS = {"recorded/span": 0.5, "exported/span": 1.5, "alone/span": 1.5, "idle/plain": 8.0}
 ROUNDS, CALLS = 15, 2_000
 QUESTION = "q" * 1024
 ANSWER = "a" * 200
@@ -65,10 +66,18 @@ def exported_ns(provider: TracerProvider) -> float:
         spans.use_provider(None)
 
 
+def alone_ns(provider: TracerProvider) -> float:
+    spans.use_provider(provider)
+    try:
+        return cost_ns(traced)
+    finally:
+        spans.use_provider(None)
+
+
 def measure() -> dict[str, float]:
     exporting = TracerProvider()
     exporting.add_span_processor(SpanProcessor())
-    taken: dict[str, list[float]] = {name: [] for name in ("plain", "idle", "span", "recorded", "exported")}
+    taken: dict[str, list[float]] = {name: [] for name in ("plain", "idle", "span", "recorded", "exported", "alone")}
     for _ in range(ROUNDS):
         gc.collect()
         taken["plain"].append(cost_ns(plain, CALLS * 10))
@@ -76,6 +85,7 @@ def measure() -> dict[str, float]:
         taken["span"].append(cost_ns(bare_span))
         taken["recorded"].append(recorded_ns())
         taken["exported"].append(exported_ns(exporting))
+        taken["alone"].append(alone_ns(exporting))
     ratios = {name: _middle_ratio(*(taken[part] for part in name.split("/"))) for name in LIMITS}
     return {**ratios, **{f"{name}_us": statistics.median(values) / 1000 for name, values in taken.items()}}
 

@@ -74,3 +74,11 @@ def test_a_script_is_named_as_it_would_be_imported(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
     assert done.stdout.split() == ["app.program", "app"], done.stderr
+
+
+def test_one_code_in_two_modules_has_two_names():
+    code = compile("def ask():\n    return calling_site()", "shared_code.py", "exec")
+    modules = [{"__name__": name, "calling_site": calling_site} for name in ("test_first", "test_second")]
+    for namespace in modules:
+        exec(code, namespace)
+    assert [namespace["ask"]() for namespace in modules * 2] == ["test_first.ask", "test_second.ask"] * 2

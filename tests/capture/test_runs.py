@@ -351,6 +351,20 @@ def test_a_forked_child_writes_nothing_into_the_parents_run():
     assert [entry.inputs["x"] for entry in run.records] == ["before", "after"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_runs_of_a_forked_child_have_ids_of_their_own():
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, " ".join(Recording().run_id for _ in range(3)).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert set(os.read(reader, 200).decode().split()).isdisjoint(Recording().run_id for _ in range(3))
+
+
 def test_ids_are_spans_ids_and_unique_over_runs():
     ids = set()
     for _ in range(20):

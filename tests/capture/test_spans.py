@@ -1,11 +1,14 @@
 """The export: real spans on the user's provider, by the GenAI conventions, and records rebuilt from them."""
 
+import gc
 import json
+import weakref
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -14,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tracediff import attributes as keys
 from tracediff.capture import content, runspan, spans
+from tracediff.capture.context import Scope, current_context, current_scope, enter_context, with_scope, with_span
 from tracediff.capture.faults import faults
 from tracediff.capture.recorder import begin
 from tracediff.capture.records import Ref, SpanRecord
@@ -338,3 +342,58 @@ def test_a_failing_export_is_counted_and_not_felt():
         spans.use_provider(None)
     assert len(run.records) == 1
     assert sum(faults.counts().values()) > before
+
+
+@pytest.mark.parametrize("around", ["nothing", "the program's span", "ours"])
+def test_a_call_attaches_what_with_scope_and_with_span_make(exported, around):
+    """``Call.attach`` does their work in one step."""
+    outer = begin("test.outer", "function", {})
+    call = begin("test.inner", "function", {})
+    token = {
+        "nothing": lambda: enter_context(Context()),
+        "the program's span": lambda: enter_context(
+            trace.set_span_in_context(TracerProvider().get_tracer("").start_span("x"))
+        ),
+        "ours": outer.attach,
+    }[around]()
+    before = current_context()
+    scope = current_scope()
+    expected = with_span(
+        with_scope(before, Scope(scope and scope.candidate, call.recording, call.id, call.recording.is_trial)),
+        call.span,
+    )
+    inner = call.attach()
+    assert current_context() == expected
+    assert type(current_scope()) is Scope
+    call.detach(inner)
+    assert current_context() is before
+    outer.detach(token)
+    call.end()
+    outer.end()
+
+
+def test_a_run_that_nobody_records_is_gone_with_its_last_call(exported):
+    """In a service that only exports, runs must not wait for the garbage collector."""
+    gc.disable()
+    try:
+        call = begin("test.alone", "function", {"x": "y"})
+        inner = begin("test.below", "function", {})
+        recording = weakref.ref(call.recording)
+        inner.end("text")
+        call.end("text")
+        del call, inner
+        assert recording() is None
+    finally:
+        gc.enable()
+    assert [span.name for span in exported()] == ["test.below", "test.alone"]
+
+
+def test_content_is_asked_for_at_each_run(exported, monkeypatch):
+    for wanted in ("SPAN_ONLY", "NO_CONTENT", "span_and_event", None):
+        if wanted is None:
+            monkeypatch.delenv(keys.CAPTURE_CONTENT_VARIABLE)
+        else:
+            monkeypatch.setenv(keys.CAPTURE_CONTENT_VARIABLE, wanted)
+        with record():
+            call_model()
+    assert [keys.INPUT_MESSAGES in span.attributes for span in exported()] == [True, False, True, False]

@@ -12,6 +12,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import weakref
 
 import openai
 import pydantic
@@ -206,6 +207,33 @@ def test_what_the_parser_of_structured_output_refuses_is_recorded(server, client
     assert made.output == {"content": content}
     assert made.attributes[keys.RESPONSE_FINISH_REASONS] == [reason]
     assert made.attributes[keys.USAGE_OUTPUT_TOKENS] == 7
+
+
+def test_what_the_program_changes_after_a_call_does_not_change_its_record(server, client, patched):
+    """Attributes are read when somebody asks for them."""
+    server.script(CHAT)
+    shape = {"type": "json_object", "extra": ["a"]}
+    messages = [{"role": "user", "content": "Count."}]
+    with record() as run:
+        got = client.chat.completions.create(model="sim", messages=messages, response_format=shape, stop=["x"])
+        said = (got.id, got.usage.prompt_tokens)
+        shape["extra"].append("b")
+        messages.append({"role": "user", "content": "later"})
+        got.id, got.usage.prompt_tokens, got.choices[0].finish_reason = "changed", -1, "changed"
+    (found,) = run.records
+    assert found.attributes[keys.REQUEST_SETTINGS] == {"response_format": {"type": "json_object", "extra": ["a"]}}
+    assert (found.attributes[keys.RESPONSE_ID], found.attributes[keys.USAGE_INPUT_TOKENS]) == said
+    assert found.attributes[keys.RESPONSE_FINISH_REASONS] == ["stop"]
+    assert len(found.inputs["messages"]) == 1
+
+
+def test_a_recording_does_not_keep_the_answers(server, client, patched):
+    server.script(CHAT)
+    with record() as run:
+        got = weakref.ref(client.chat.completions.create(model="sim", messages=[{"role": "user", "content": "Count."}]))
+        gc.collect()
+        assert got() is None
+    assert run.records[0].attributes[keys.USAGE_INPUT_TOKENS] > 0
 
 
 def test_the_caller_s_arguments_are_untouched(server, client, patched):

@@ -25,24 +25,25 @@ class _Consent:
         if self._raw is not os.environ:
             self._key = os.environ.encodekey(self._key)
         self._seen: Any = None
-        self._said = ""
+        self._on_spans = self._in_events = False
 
-    def said(self) -> str:
-        """Return the value in upper case, empty where the variable is not set."""
-        raw = self._raw.get(self._key)
-        if raw != self._seen:
-            self._seen, self._said = raw, os.environ.get(keys.CAPTURE_CONTENT_VARIABLE, "").upper()
-        return self._said
+    def on_spans(self) -> bool:
+        """Tell whether content may leave on spans."""
+        if self._raw.get(self._key) != self._seen:
+            self._read()
+        return self._on_spans
+
+    def in_events(self) -> bool:
+        """Tell whether content may leave in events."""
+        if self._raw.get(self._key) != self._seen:
+            self._read()
+        return self._in_events
+
+    def _read(self) -> None:
+        said = os.environ.get(keys.CAPTURE_CONTENT_VARIABLE, "").upper()
+        self._on_spans, self._in_events = said in _SPANS, said in _EVENTS
+        self._seen = self._raw.get(self._key)
 
 
 _consent = _Consent()
-
-
-def on_spans() -> bool:
-    """Tell whether content may leave on spans."""
-    return _consent.said() in _SPANS
-
-
-def in_events() -> bool:
-    """Tell whether content may leave in events."""
-    return _consent.said() in _EVENTS
+on_spans, in_events = _consent.on_spans, _consent.in_events

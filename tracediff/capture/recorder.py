@@ -178,18 +178,24 @@ class Call:
             self.refs = _NO_REFS  # a run holds its calls: fewer objects for the garbage collector to look at
         self.end_ns = time_ns()
         self.ended = run.next()
-        self.recording._add(self)
+        recording = self.recording
+        if recording.outer is None and recording.is_open:
+            recording._ended.append(self)
+        else:
+            recording._add(self)
         if self.late and (self.span is not None or metering.is_on()):
             self._settle()
         if self.attributes and self.is_measured and metering.is_on():
             metering.measure(self)
         if self.owns_recording:
-            self.recording.close()
+            if run.open_calls:
+                recording.close()
+            recording.is_open = False  # all that there is to close where nothing runs: it was never attached
         if self.span is not None:
             spans.finish(self)
             self.span = None  # kept for links: its context only
         if self.owns_recording:
-            self.recording.forget()
+            recording.forget()
 
     def record(self) -> SpanRecord:
         """Return the record of this call, which has ended."""
