@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-clients lint bench bench-seeds clean
+.PHONY: demo test test-clients test-frameworks lint bench bench-seeds clean
 
 # Made again when the dependencies change; otherwise a second call costs nothing.
 $(STAMP): pyproject.toml
@@ -23,6 +23,9 @@ test: $(STAMP) lint  ## everything that must hold
 
 test-clients: $(STAMP)  ## the clients' oldest, a middle and their newest releases, and beside other instrumentations
 	$(BIN)/python tests/clients.py $(CLIENTS)
+
+test-frameworks: $(STAMP)  ## the frameworks' lowest and newest releases; the table of versions is written anew
+	$(BIN)/python tests/frameworks.py $(FRAMEWORKS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -118,7 +118,7 @@ def settled_output(run_id: UUID) -> tuple[bool, Any]:
 
 
 def called_by() -> str | None:
-    """Return the id of the tool call that a tool which begins now answers. Old versions of langchain-core don't tell it."""
+    """Return the id of the call that a tool which begins now answers; old versions of langchain-core tell nobody."""
     frame: FrameType | None = sys._getframe(1)
     for _ in range(_MAX_TOOL_FRAMES):
         if frame is None:

@@ -1,0 +1,139 @@
+"""The frameworks' tests against the lowest and the newest releases: ``make test-frameworks``.
+
+Each environment is a plain virtual one under build/frameworks, made once and kept; pip installs what it names. Two run
+at a time. Without names all of them: ``python tests/frameworks.py langchain-lowest``. After a run of all, the table of
+versions in integrations/README.md is written anew; ``--check`` fails instead where it differs.
+"""
+
+import concurrent.futures
+import hashlib
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).parents[1]
+HOME = ROOT / "build" / "frameworks"
+README = ROOT / "integrations" / "README.md"
+RUNS = ("pytest>=8.3", "hypothesis>=6.100", "openai>=2.45,<4")
+LANGCHAIN = (
+    "langchain-core",
+    "langchain",
+    "langgraph",
+    "langgraph-prebuilt",
+    "langchain-openai",
+    "langchain-anthropic",
+)
+ENVIRONMENTS = {
+    "langchain-lowest": (
+        "tests/integrations/langchain",
+        (
+            "langchain-core==1.0.0",
+            "langchain==1.0.0",
+            "langgraph==1.0.0",
+            "langgraph-prebuilt==1.0.0",
+            "langchain-openai==1.0.0",
+        ),
+        LANGCHAIN,
+    ),
+    "langchain-newest": (
+        "tests/integrations/langchain",
+        (
+            "langchain-core>=1.7,<2",
+            "langchain>=1.4,<2",
+            "langgraph>=1.2,<2",
+            "langchain-openai>=1.7,<2",
+            "langchain-anthropic>=1.7,<2",
+            "anthropic>=2,<3",
+        ),
+        LANGCHAIN,
+    ),
+}
+"""Name -> (tests, what is installed beside tracediff, packages the table of versions names). The lowest are the bounds
+of the extras in pyproject.toml."""
+BEGIN, END = "<!-- versions -->", "<!-- /versions -->"
+
+
+def made(name):
+    """The environment's Python, after installing what it names; a second time costs nothing."""
+    wanted = (*RUNS, *ENVIRONMENTS[name][1])
+    stamp = hashlib.sha256(
+        "\n".join([sys.version, *wanted, (ROOT / "pyproject.toml").read_text()]).encode()
+    ).hexdigest()
+    place = HOME / name
+    python = place / "bin" / "python"
+    said = place / ".installed"
+    if not said.exists() or said.read_text() != stamp:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run([*pip, "--editable", ROOT, *wanted], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{name}: pip could not install {', '.join(wanted)}:\n{done.stderr[-2000:]}")
+        said.write_text(stamp)
+    return python
+
+
+def tested(name):
+    """Name, exit code, seconds, versions found and output of the tests in one environment."""
+    begun = time.monotonic()
+    tests, _, packages = ENVIRONMENTS[name]
+    found = {}
+    try:
+        python = made(name)
+        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests.split()]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        code, said = done.returncode, done.stdout + done.stderr
+        if " passed" not in said:  # nothing was collected: the framework is not there
+            code = code or 1
+        listed = subprocess.run(
+            [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=False
+        )
+        versions = dict(line.split("==", 1) for line in listed.stdout.splitlines() if "==" in line)
+        found = {package: versions[package] for package in packages if package in versions}
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        code, said = 1, str(error)
+    return name, code, time.monotonic() - begun, found, said
+
+
+def table(results):
+    """The table of versions: one line for each package, the lowest and the newest that were tested."""
+    rows = {}
+    for name, _, _, found, _ in results:
+        which = name.rpartition("-")[2]
+        for package, version in found.items():
+            rows.setdefault(package, {})[which] = version
+    lines = ["| package | lowest tested | newest tested |", "|---|---|---|"]
+    lines += [f"| {name} | {row.get('lowest', '')} | {row.get('newest', '')} |" for name, row in rows.items()]
+    return "\n".join([BEGIN, *lines, END])
+
+
+def main(names, *, is_check=False):
+    unknown = [name for name in names if name not in ENVIRONMENTS]
+    if unknown:
+        raise SystemExit(f"no environment is named {unknown[0]!r}; known: {', '.join(ENVIRONMENTS)}")
+    worst, results = 0, []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for result in pool.map(tested, names or [*ENVIRONMENTS]):
+            name, code, seconds, found, said = result
+            results.append(result)
+            shown = said if code else "\n".join(said.splitlines()[-1:])
+            head = " ".join(f"{package}=={version}" for package, version in found.items())
+            print(f"== {name} ({head}; {seconds:.0f} s)\n{shown}", flush=True)
+            worst = max(worst, code)
+    if not names and not worst:
+        before = README.read_text()
+        after = re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: table(results), before, flags=re.DOTALL)
+        if after != before and is_check:
+            print(
+                f"{README.relative_to(ROOT)}: the table of versions is not of this run; make test-frameworks writes it"
+            )
+            worst = 1
+        elif after != before:
+            README.write_text(after)
+    return worst
+
+
+if __name__ == "__main__":
+    given = [name for name in sys.argv[1:] if name != "--check"]
+    sys.exit(main(given, is_check="--check" in sys.argv))
