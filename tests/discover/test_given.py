@@ -5,6 +5,7 @@ import pytest
 import tracediff as td
 from tracediff import discover
 from tracediff.discover import given
+from tracediff.discover.frames import Caller
 from tracediff.errors import UsageError
 
 
@@ -17,6 +18,7 @@ def sent(monkeypatch):
     """Return what is found in a request with this user text, no source beside what is given."""
     monkeypatch.setattr(given, "_store", given._Store())
     monkeypatch.setattr("tracediff.discover.index._user_modules", lambda: iter(()))
+    monkeypatch.setattr("tracediff.discover.observe.caller", Caller)
 
     def find(text):
         watcher = discover.Observation()

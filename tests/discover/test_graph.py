@@ -40,7 +40,7 @@ def test_parts_of_one_text_all_feed_the_call_with_the_candidates_words(found):
     candidate = {p.name: shouted(p.text, p.variables) for p in findings.parameters}
     graph = graph_of(program, findings, candidate)
     assert edges(graph) == {
-        ("GUIDE#0", "program:messages#0"),
+        ("GUIDE#0", "program.system#0"),
         ("program.system#0", "program:messages#0"),
         ("program.user#0", "program:messages#0"),
         ("program.description#0", "program:messages#0"),

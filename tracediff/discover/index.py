@@ -9,7 +9,7 @@ import linecache
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,12 @@ class SourceIndex:
         self._read: dict[str, list[Template]] = {}
         self._folders: set[str] = set()
 
-    def templates(self) -> tuple[Template, ...]:
-        """Return every template, modules in order of import, then the text files beside them, then what was given."""
-        for name, file in _user_modules():
+    def templates(self, files: Iterable[tuple[str, str]] = ()) -> tuple[Template, ...]:
+        """Return every template, modules in order of import, then the text files beside them, then what was given.
+
+        ``files`` are (module, file) of more modules, such as a script that has ended.
+        """
+        for name, file in (*_user_modules(), *(known for known in files if known[1].endswith(".py"))):
             if file not in self._read:
                 self._read[file] = _of_module(name, file)
             folder = os.path.dirname(file)  # noqa: PTH120 - a notebook cell's file is no path

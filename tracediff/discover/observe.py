@@ -15,18 +15,22 @@ from tracediff.capture.callsite import calling_site
 from tracediff.capture.prompts import declared_parameters
 from tracediff.discover.declared import declared_outputs
 from tracediff.discover.explain import MIN_WORDS, Entry, Explainer, Match, walk
+from tracediff.discover.frames import Caller, caller
 from tracediff.discover.index import SourceIndex
+from tracediff.discover.naming import is_named_as_data, is_named_as_prompt, is_named_as_search
 from tracediff.discover.parameterfile import Discovered, Status
 from tracediff.discover.requests import SYSTEM, USER, Place, places, tool_names
-from tracediff.discover.sites import site_key
+from tracediff.discover.sites import Request, site_keys
 from tracediff.discover.source import Template
 from tracediff.parameters import split
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SHOWN = 200
-_MODULE_LEVEL = "the whole user message: the input of a demo, or a prompt? Set trainable if it is a prompt"
-_LISTED = "one of several texts in a list: data, or a prompt? Set trainable if it is a prompt"
-_SOMETIMES = "not in every call: data, or a prompt? Set trainable if it is a prompt"
+_ASK = "Set trainable if it is a prompt"
+_WHOLE = f"the whole user message: the input of a demo, or a prompt? {_ASK}"
+_LISTED = f"one of several texts in a list, not in every call: data, or a prompt? {_ASK}"
+_NAMED = f"its name says that it is something to work on: data, or a prompt? {_ASK}"
+_RETURNED = f"what a function returned, not in every call: data, or a prompt? {_ASK}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Sent:
     places: tuple[Place, ...]
     declared: tuple[str, ...]
     """Outputs of the prompts that the program itself declares, up to then in this run."""
+    caller: Caller = field(default_factory=Caller)
+    """The user's code on the stack."""
 
 
 class Observation:
@@ -54,7 +60,12 @@ class Observation:
         found = tuple(places(suffix, body))
         if found:
             sent = Sent(
-                calling_site() or "", str(body.get("model", "")), tool_names(body), found, tuple(declared_outputs(()))
+                calling_site() or "",
+                str(body.get("model", "")),
+                tool_names(body),
+                found,
+                tuple(declared_outputs(())),
+                caller(),
             )
             with self._lock:
                 self.sent.append(sent)
@@ -89,15 +100,17 @@ class Findings:
 def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
     """Return the parameters of the observed requests, in order of first use."""
     index = index or SourceIndex()
-    explainer: Explainer[Template] = Explainer(list(_entries(index.templates())), is_strict=True)
+    files = dict.fromkeys(file for call in sent for file in call.caller.files)
+    explainer: Explainer[Template] = Explainer(list(_entries(index.templates(files))), is_strict=True)
     uses: dict[int, list[_Use]] = {}
     findings = Findings()
     unexplained: dict[tuple[str, str, str], None] = {}
-    groups: list[str] = []
+    requests: list[Request] = []
+    used_by: list[list[_Use]] = []
     for call in sent:
         found: list[_Use] = []
         for place in call.places:
-            matches = explainer.explain(place.text, call.site)
+            matches = explainer.explain(place.text, call.site, call.caller.modules)
             top = set(map(id, matches))
             used = [
                 _Use(match, place, call, id(match) not in top)
@@ -107,13 +120,15 @@ def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
             found += used
             if not matches and place.text.strip() and not _is_declared(place.text, call.declared):
                 unexplained[place.role, call.site, place.text[:_SHOWN]] = None
-        key = _group(call, found)
-        groups.append(key)
+        requests.append(_request(call, found))
+        used_by.append(found)
+        for use in found:
+            uses.setdefault(id(use.match.entry.owner), []).append(use)
+    findings.groups = site_keys(requests)
+    for key, found in zip(findings.groups, used_by, strict=True):
         for use in found:
             use.group = key
-            uses.setdefault(id(use.match.entry.owner), []).append(use)
-    findings.groups = tuple(groups)
-    findings.parameters = tuple(_parameters(uses.values(), Counter(groups)))
+    findings.parameters = tuple(_parameters(uses.values(), Counter(findings.groups)))
     findings.unexplained = [{"role": role, "site": site, "text": text} for role, site, text in unexplained]
     return findings
 
@@ -126,7 +141,7 @@ def _entries(templates: Iterable[Template]) -> Iterator[Entry[Template]]:
         for pattern in template.patterns:
             if " ".join(pattern.literals[0].split()) in declared and not pattern.slots:
                 continue
-            for form in (pattern, pattern.trimmed()):
+            for form in (pattern, pattern.trimmed(), pattern.bared()):
                 if form is None:
                     continue
                 key = form.key if form.words >= MIN_WORDS else ("", template.module, *form.key)
@@ -139,11 +154,21 @@ def _is_declared(text: str, declared: Iterable[str]) -> bool:
     return any(text in output for output in declared)
 
 
-def _group(call: Sent, uses: Sequence[_Use]) -> str:
+def _request(call: Sent, uses: Sequence[_Use]) -> Request:
     first_user = next((place.path for place in call.places if place.role == USER), ())
-    system = [use.match.entry.owner.place for use in uses if use.place.role == SYSTEM]
-    user = [use.match.entry.owner.place for use in uses if use.place.path == first_user and first_user]
-    return site_key(system, user, node=call.site, tools=call.tools, model=call.model)
+    templates = [(use, use.match.entry.owner) for use in uses if not use.match.entry.owner.is_listed]
+    return Request(
+        {template.place: template.function for use, template in templates if use.place.role == SYSTEM},
+        {
+            template.place: template.function
+            for use, template in templates
+            if first_user and use.place.path == first_user
+        },
+        call.site,
+        call.caller.line,
+        call.tools,
+        call.model,
+    )
 
 
 def _parameters(groups: Iterable[list[_Use]], calls: Mapping[str, int]) -> Iterator[Discovered]:
@@ -192,12 +217,16 @@ def _status(uses: Sequence[_Use], calls: Mapping[str, int]) -> tuple[Status, str
     if any(form.slots for form in (pattern, *template.patterns)):
         return "trainable", ""
     if all(_is_whole_input(use) for use in uses):
-        return "frozen", _MODULE_LEVEL
-    if template.is_listed:
-        return "frozen", _LISTED
+        return "ask", _WHOLE
+    label = template.label
+    if any(map(is_named_as_data, filter(None, (label, template.holder)))):
+        return "ask", _NAMED
     seen = Counter(use.group for use in uses)
-    if any(use.is_inner for use in uses) and any(seen[group] < calls[group] for group in seen):
-        return "frozen", _SOMETIMES
+    is_sometimes = any(use.is_inner for use in uses) and any(seen[group] < calls[group] for group in seen)
+    if template.is_listed and is_sometimes and not any(map(is_named_as_prompt, (label, template.holder))):
+        return "ask", _LISTED
+    if template.is_returned and (is_sometimes or is_named_as_search(template.function)):
+        return "ask", _RETURNED
     return "trainable", ""
 
 

@@ -20,7 +20,7 @@ from tracediff.errors import DataError
 from tracediff.parameters import Parameter, split, text_hash
 
 FORMAT = 1
-Status: TypeAlias = Literal["trainable", "frozen", "unlocated"]
+Status: TypeAlias = Literal["trainable", "ask", "frozen", "unlocated"]
 _STATUSES = get_args(Status)
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TypeAlias
 
 _WORD = re.compile(r"\w+")
+_HEAD = re.compile(r"\A\w+")
+_TAIL = re.compile(r"\w+\Z")
 _BLACK = re.compile(r"\S+")
 
 Span: TypeAlias = tuple[int, int]
@@ -23,17 +25,20 @@ Span: TypeAlias = tuple[int, int]
 class Pattern:
     """The literals of one template, ``n + 1`` for ``n`` slots, and the slots' names."""
 
-    __slots__ = ("chars", "cores", "is_closed", "literals", "longest", "longest_words", "slots", "words")
+    __slots__ = ("chars", "cores", "is_closed", "literals", "longest", "longest_words", "reading", "slots", "words")
 
-    def __init__(self, literals: tuple[str, ...], slots: tuple[str, ...]) -> None:
+    def __init__(self, literals: tuple[str, ...], slots: tuple[str, ...], reading: str = "raw") -> None:
         assert len(literals) == len(slots) + 1
+        self.reading = reading
+        """How its fields are written: raw, fstring, format, braced (``{{`` stays), percent, dollar or jinja."""
         self.literals = literals
         self.slots = slots
         self.cores = tuple(" ".join(literal.split()) for literal in literals)
         self.chars = sum(map(len, self.cores))
-        self.words = sum(count_words(core) for core in self.cores)
+        words = [count_words(text) for text in _unglued(literals)]
+        self.words = sum(words)
         self.longest = max(self.cores, key=len)
-        self.longest_words = count_words(self.longest)
+        self.longest_words = max(words)
         self.is_closed = bool(self.cores[0] and self.cores[-1])
         """It begins and ends with a literal, so that its place inside a text is known."""
 
@@ -51,7 +56,24 @@ class Pattern:
             last -= 1
         if (first, last) == (0, len(self.literals) - 1) or not self.cores[first]:
             return None
-        return Pattern(self.literals[first : last + 1], self.slots[first:last])
+        return self._cut(first, last)
+
+    def bared(self) -> Pattern | None:
+        """Return the pattern between its first and last literal with words; None where that is all or nothing."""
+        worded = [number for number, core in enumerate(self.cores) if count_words(core)]
+        if not worded or (worded[0], worded[-1]) == (0, len(self.literals) - 1):
+            return None
+        return self._cut(worded[0], worded[-1])
+
+    def _cut(self, first: int, last: int) -> Pattern:
+        return Pattern(self.literals[first : last + 1], self.slots[first:last], self.reading)
+
+
+def _unglued(literals: tuple[str, ...]) -> Iterator[str]:
+    """Yield the literals without what touches a slot: letters that a value goes on from are no word."""
+    for number, literal in enumerate(literals):
+        text = _HEAD.sub("", literal) if number else literal
+        yield _TAIL.sub("", text) if number < len(literals) - 1 else text
 
 
 def count_words(text: str) -> int:
@@ -91,8 +113,23 @@ class Found:
 class Region:
     """A stretch of a text that is to be explained."""
 
-    def __init__(self, raw: str, start: int, end: int) -> None:
+    def __init__(self, raw: str, start: int, end: int, fixed: Sequence[Pattern] = ()) -> None:
         self.raw, self.start, self.end = raw, start, end
+        self._fixed = fixed
+        """Patterns without slots. Where one stands, what is shorter is a part of it, not another pattern's literal."""
+
+    @cached_property
+    def _blocks(self) -> list[Span]:
+        """Return where the fixed patterns stand in the flat text."""
+        return [
+            (at, at + len(pattern.cores[0]))
+            for pattern in self._fixed
+            for at in _occurrences(self.flat, pattern.literals[0], pattern.cores[0], begins=True, ends=True)
+        ]
+
+    @cached_property
+    def _raw_blocks(self) -> list[Span]:
+        return [(self._raw_at(start), self._raw_at(end - 1) + 1) for start, end in self._blocks]
 
     @cached_property
     def flat(self) -> str:
@@ -128,7 +165,7 @@ class Region:
         low, high = start + len(literals[0]), end - len(literals[-1])
         if low > high or not (raw.startswith(literals[0], start) and raw.endswith(literals[-1], low, end)):
             return None
-        middle = _places(raw, literals[1:-1], low, high)
+        middle = _places(raw, literals[1:-1], low, high, blocks=self._raw_blocks if len(literals) > 2 else ())
         if middle is None:
             return None
         first, last = (start, low), (high, end)
@@ -147,7 +184,7 @@ class Region:
             return None
         if not (_fits(flat, pattern.literals[0], 0, low) and _fits(flat, pattern.literals[-1], high, len(flat))):
             return None
-        middle = _places(flat, cores[1:-1], low, high, pattern.literals[1:-1])
+        middle = _places(flat, cores[1:-1], low, high, edges=pattern.literals[1:-1], blocks=self._blocks)
         if middle is None:
             return None
         return self._found(pattern, [(0, low), *middle, (high, len(flat))])
@@ -173,7 +210,7 @@ class Region:
             ends = list(_occurrences(window, pattern.literals[-1], cores[-1], middle_end, ends=True))
             if len(ends) != 1:
                 continue  # nowhere, or nobody knows where it ends
-            middle = _places(flat, cores[1:-1], low, ends[0], pattern.literals[1:-1])
+            middle = _places(flat, cores[1:-1], low, ends[0], edges=pattern.literals[1:-1], blocks=self._blocks)
             if middle is None:
                 continue
             done = ends[0] + len(cores[-1])
@@ -230,12 +267,18 @@ def _blank_after(raw: str, at: int, ceiling: int) -> int:
 
 
 def _places(
-    text: str, literals: tuple[str, ...], low: int, high: int, edges: tuple[str, ...] | None = None
+    text: str,
+    literals: tuple[str, ...],
+    low: int,
+    high: int,
+    *,
+    edges: tuple[str, ...] | None = None,
+    blocks: Sequence[Span] = (),
 ) -> list[Span | None] | None:
     """Return where each literal stands between ``low`` and ``high``, in order, None for those with more places.
 
     A literal has one place when the search from the left and the search from the right agree. None when one is not
-    there. ``edges`` are the literals with their whitespace, for word boundaries.
+    there. ``edges`` are the literals with their whitespace, for word boundaries; none stands within one of ``blocks``.
     """
     left: list[int] = []
     at = low
@@ -244,7 +287,9 @@ def _places(
             at = text.find(literal, at, high)
             if at < 0:
                 return None
-            if edges is None or _fits(text, edges[number], at, at + len(literal)):
+            if _is_free(at, at + len(literal), blocks) and (
+                edges is None or _fits(text, edges[number], at, at + len(literal))
+            ):
                 break
             at += 1
         left.append(at)
@@ -257,7 +302,9 @@ def _places(
             at = text.rfind(literal, low, at)
             if at < 0:
                 return None
-            if edges is None or _fits(text, edges[number], at, at + len(literal)):
+            if _is_free(at, at + len(literal), blocks) and (
+                edges is None or _fits(text, edges[number], at, at + len(literal))
+            ):
                 break
             at += len(literal) - 1
         right.append(at)
@@ -266,6 +313,11 @@ def _places(
         (a, a + len(literal)) if a == b and literal else None
         for a, b, literal in zip(left, right, literals, strict=True)
     ]
+
+
+def _is_free(start: int, end: int, blocks: Sequence[Span]) -> bool:
+    """Tell whether a place is no part of a longer one that is known."""
+    return not any(low <= start and end <= high and end - start < high - low for low, high in blocks)
 
 
 def _chain_end(text: str, cores: tuple[str, ...], at: int) -> int | None:

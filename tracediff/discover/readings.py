@@ -25,7 +25,7 @@ def readings(text: str, arguments: Sequence[str] = ()) -> Iterator[Pattern]:
         made = (_format(text, arguments), _braced(text))
         yield from (pattern for pattern in made if pattern is not None)
     elif "}}" in text:
-        yield Pattern((text.replace("}}", "}"),), ())
+        yield Pattern((text.replace("}}", "}"),), (), "format")
     if "%" in text and (pattern := _percent(text, arguments)) is not None:
         yield pattern
     if "$" in text and (pattern := _dollar(text)) is not None:
@@ -33,10 +33,10 @@ def readings(text: str, arguments: Sequence[str] = ()) -> Iterator[Pattern]:
 
 
 def written(text: str, variables: Sequence[str]) -> Iterator[Pattern]:
-    """Yield the patterns of a text whose fields are ``{name}`` of ``variables``: a doubled brace is one, or stays two."""
+    """Yield the patterns of a text whose fields are ``{name}`` of ``variables``: a doubled one is one, or two."""
     seen: set[tuple[str, ...]] = set()
     cuts = [(m.start(), m.end(), m[1]) for m in _BRACED.finditer(text) if m[1] in variables]
-    for pattern in (_format(text, ()), _cut(text, cuts)):
+    for pattern in (_format(text, ()), _cut(text, cuts, "braced")):
         if pattern is not None and pattern.literals not in seen:
             seen.add(pattern.literals)
             yield pattern
@@ -67,11 +67,11 @@ def _format(text: str, arguments: Sequence[str]) -> Pattern | None:
         return None
     if not slots and literals == [text]:
         return None
-    return Pattern(tuple(literals), tuple(slots))
+    return Pattern(tuple(literals), tuple(slots), "format")
 
 
 def _braced(text: str) -> Pattern | None:
-    return _cut(text, [(m.start(), m.end(), m[1]) for m in _BRACED.finditer(text)])
+    return _cut(text, [(m.start(), m.end(), m[1]) for m in _BRACED.finditer(text)], "braced")
 
 
 def _percent(text: str, arguments: Sequence[str]) -> Pattern | None:
@@ -85,7 +85,7 @@ def _percent(text: str, arguments: Sequence[str]) -> Pattern | None:
         slots.append(match[1] or (arguments[len(slots)] if len(slots) < len(arguments) else ""))
         literals.append("")
     literals[-1] += text[at:]
-    return Pattern(tuple(literals), tuple(slots)) if slots else None
+    return Pattern(tuple(literals), tuple(slots), "percent") if slots else None
 
 
 def _dollar(text: str) -> Pattern | None:
@@ -99,7 +99,7 @@ def _dollar(text: str) -> Pattern | None:
         slots.append(match[2] or match[3])
         literals.append("")
     literals[-1] += text[at:]
-    return Pattern(tuple(literals), tuple(slots)) if slots else None
+    return Pattern(tuple(literals), tuple(slots), "dollar") if slots else None
 
 
 def jinja_parts(text: str) -> Iterator[tuple[Pattern, int, int]]:
@@ -122,17 +122,19 @@ def jinja_parts(text: str) -> Iterator[tuple[Pattern, int, int]]:
 
 def _part(text: str, start: int, end: int, slots: list[tuple[int, int, str]]) -> Iterator[tuple[Pattern, int, int]]:
     part = text[start:end]
-    pattern = _cut(part, slots) or Pattern((part,), ())
+    pattern = _cut(part, slots, "jinja") or Pattern((part,), (), "jinja")
+    if part != text:  # beside a block nobody knows where a slot ends
+        pattern = pattern.trimmed() or pattern
     if pattern.words:
         lead = len(part) - len(part.lstrip())
         yield pattern, text.count("\n", 0, start + lead), text.count("\n", 0, start + len(part.rstrip()))
 
 
-def _cut(text: str, slots: list[tuple[int, int, str]]) -> Pattern | None:
+def _cut(text: str, slots: list[tuple[int, int, str]], reading: str) -> Pattern | None:
     """Return the pattern of ``text`` without these (start, end, name); None where there are none."""
     if not slots:
         return None
     ends = [0, *(end for _, end, _ in slots)]
     starts = [*(start for start, _, _ in slots), len(text)]
     literals = tuple(text[a:b] for a, b in zip(ends, starts, strict=True))
-    return Pattern(literals, tuple(name for _, _, name in slots))
+    return Pattern(literals, tuple(name for _, _, name in slots), reading)

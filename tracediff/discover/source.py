@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tracediff.discover.naming import expression_name
 from tracediff.discover.pattern import Pattern
 from tracediff.discover.readings import jinja_parts, readings
 
-_BUILTIN = frozenset(dir(builtins)) | {"self", "cls"}
 _DECLARES = "trainable_prompt"
 _ROLES = frozenset({"system", "developer", "user", "human", "assistant", "ai"})
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A text expression of the source, as the syntax tree has it: lines from 1, columns from 0 in bytes of UTF-8."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +42,27 @@ class Template:
     """It stands in a list with other texts: more often data than a prompt."""
     origin: str = ""
     """Where a template comes from that does not stand in the user's source; empty for one that does."""
+    segments: tuple[Segment, ...] = ()
+    """The expressions it is written with: one, or the operands of a sum; none for a text file."""
+    holder: str = ""
+    """The variable that is assigned what the text is a part of."""
+    function: str = ""
+    """The innermost function that it stands in; empty at the top of a module or class."""
+    is_returned: bool = False
+    """A function returns it as it is."""
+
+    @property
+    def label(self) -> str:
+        """What the text itself is called; empty for one that has no name of its own."""
+        name = self.name.rpartition(".")[2]
+        return "" if name == self.function else name
 
     @property
     def place(self) -> str:
-        """File and line, or where else it comes from."""
-        return f"{self.file}:{self.line}" if self.file else f"{self.origin}:{self.name}"
+        """File and line, or where else it comes from; the same for all parts of one text, and for a whole text file."""
+        if not self.file:
+            return f"{self.origin}:{self.name}"
+        return f"{self.file}:{self.segments[0].line}" if self.segments else f"{self.file}:{self.name}"
 
 
 def templates_of(tree: ast.Module, module: str, file: str) -> list[Template]:
@@ -63,52 +88,6 @@ def _filled_by(right: ast.expr) -> tuple[str, ...]:
     return tuple(map(expression_name, right.elts)) if isinstance(right, ast.Tuple) else (expression_name(right),)
 
 
-def expression_name(node: ast.AST) -> str:
-    """Return the name that an expression suggests for its value; may be empty.
-
-    >>> expression_name(ast.parse("'; '.join(d['text'] for d in docs)", mode="eval").body)
-    'docs'
-    """
-    match node:
-        case ast.Name(id=name):
-            return "" if name in _BUILTIN else name
-        case ast.Attribute(attr=name):
-            return name
-        case ast.Subscript(slice=ast.Constant(value=str(name))) if name.isidentifier():
-            return name
-        case ast.Subscript(value=value) | ast.Await(value=value) | ast.Starred(value=value):
-            return expression_name(value)
-        case ast.ListComp(generators=[first, *_]) | ast.GeneratorExp(generators=[first, *_]):
-            return expression_name(first.iter)
-        case ast.FormattedValue(value=value):
-            return expression_name(value)
-        case ast.IfExp(body=body, orelse=other) | ast.BinOp(left=body, right=other):
-            return expression_name(body) or expression_name(other)
-        case ast.BoolOp(values=values):
-            return next(filter(None, map(expression_name, values)), "")
-        case ast.Call():
-            return _call_name(node)
-    return ""
-
-
-def _call_name(call: ast.Call) -> str:
-    """Return a call's name: of what it is made from, else of what makes it."""
-    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
-    if isinstance(owner, ast.Name | ast.Attribute) and not call.args:
-        own = expression_name(owner)
-        if own and call.func.attr in _METHODS:  # type: ignore[attr-defined]
-            return own
-    inside = next(filter(None, map(expression_name, [*call.args, *(k.value for k in call.keywords)])), "")
-    if inside:
-        return inside
-    if isinstance(owner, ast.Call | ast.Subscript) and (own := expression_name(owner)):
-        return own
-    return expression_name(call.func)
-
-
-_METHODS = frozenset({"strip", "lstrip", "rstrip", "lower", "upper", "title", "capitalize", "copy", "items", "keys"})
-
-
 class _Reader(ast.NodeVisitor):
     """Walks one module."""
 
@@ -118,31 +97,35 @@ class _Reader(ast.NodeVisitor):
         self.found: list[Template] = []
         self._scopes: list[str] = []
         self._label = ""
+        self._holder = ""
+        self._function = ""
         self._is_listed = False
+        self._is_returned = False
 
     # where a text stands
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """Go into a class."""
-        self._within(node)
+        self._within(node, "")
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Go into a function, unless it is a prompt that the user declared."""
         if not any(_is_declaring(decorator) for decorator in node.decorator_list):
-            self._within(node)
+            self._within(node, node.name)
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - the names of ast
 
-    def _within(self, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    def _within(self, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, function: str) -> None:
         self._scopes.append(node.name)
         label, self._label = self._label, ""
+        around, self._function = self._function, function
         body = node.body
         if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             text = body[0].value.value
             if isinstance(text, str):
-                self._add(body[0].value, [Pattern((inspect.cleandoc(text),), ())], "doc")
+                self._add(body[0].value, list(readings(inspect.cleandoc(text))), "docstring")
         self.generic_visit(node)
-        self._label = label
+        self._label, self._function = label, around
         self._scopes.pop()
 
     def visit_Expr(self, node: ast.Expr) -> None:
@@ -152,16 +135,28 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Assign(self, node: ast.Assign) -> None:
         """Read what is assigned, named by its target."""
-        self._labelled(_target(node.targets[0]), node.value)
+        self._assigned(node.targets[0], node.value)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         """Read what is assigned, named by its target."""
         if node.value is not None:
-            self._labelled(_target(node.target), node.value)
+            self._assigned(node.target, node.value)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         """Read what is appended, named by its target."""
-        self._labelled(_target(node.target), node.value)
+        self._assigned(node.target, node.value)
+
+    def _assigned(self, target: ast.expr, value: ast.expr) -> None:
+        before, self._holder = self._holder, self._holder or expression_name(target)
+        self._labelled(expression_name(target), value)
+        self._holder = before
+
+    def visit_Return(self, node: ast.Return) -> None:
+        """Read what is returned."""
+        if node.value is not None:
+            self._is_returned = isinstance(node.value, ast.Constant)
+            self.visit(node.value)
+            self._is_returned = False
 
     def visit_keyword(self, node: ast.keyword) -> None:
         """Read an argument, named by its keyword."""
@@ -225,11 +220,26 @@ class _Reader(ast.NodeVisitor):
                 for inner in [*node.args, *node.keywords]:
                     self.visit(inner)
                 return
-            case ast.Attribute(value=ast.Constant(), attr="join"):
+            case ast.Attribute(value=ast.Constant(value=str(between)), attr="join"):
                 for argument in node.args:
-                    self.visit(argument)
+                    self._put_together(between, argument)
                 return
         self.generic_visit(node)
+
+    def _put_together(self, between: str, argument: ast.expr) -> None:
+        """Read what ``join`` is given: a list that is written there is one text, as well as its items."""
+        before, self._is_listed = self._is_listed, False
+        items = argument.elts if isinstance(argument, ast.List | ast.Tuple) else []
+        parts: list[ast.expr] = []
+        for item in items:
+            parts += [ast.Constant(between), item] if parts else [item]
+        if len(items) > 1:
+            self._joined(argument, parts)
+        for item in items:
+            self.visit(item)
+        if not items:
+            self.visit(argument)
+        self._is_listed = before
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """Read a text in each of its readings."""
@@ -255,6 +265,9 @@ class _Reader(ast.NodeVisitor):
 
     def _joined(self, node: ast.expr, parts: list[ast.expr]) -> None:
         literals, slots = [""], list[str]()
+        segments = [
+            part for part in parts if isinstance(part, ast.JoinedStr | ast.Constant) and hasattr(part, "lineno")
+        ]
         stack = list(reversed(parts))
         while stack:
             part = stack.pop()
@@ -267,14 +280,20 @@ class _Reader(ast.NodeVisitor):
                     slots.append(expression_name(part))
                     literals.append("")
                     self.visit(part)
-        self._add(node, [Pattern(tuple(literals), tuple(slots))])
+        self._add(node, [Pattern(tuple(literals), tuple(slots), "fstring")], segments=segments)
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> None:
         """Read a slot's expression; its format is no text."""
         self._labelled("", node.value)
 
     def _add(
-        self, node: ast.expr, patterns: list[Pattern], label: str = "", lines: tuple[int, int] | None = None
+        self,
+        node: ast.expr,
+        patterns: list[Pattern],
+        label: str = "",
+        *,
+        lines: tuple[int, int] | None = None,
+        segments: Sequence[ast.expr] = (),
     ) -> None:
         """Enter a text; ``lines`` are those of a part of it, where the text spans several lines of the file."""
         patterns = [pattern for pattern in patterns if is_text(pattern)]
@@ -284,7 +303,25 @@ class _Reader(ast.NodeVisitor):
         if lines is not None and last > first:
             first, last = first + lines[0], min(first + lines[1], last)
         name = ".".join(filter(None, [self.module, *self._scopes, label or self._label]))
-        self.found.append(Template(name, self.module, self.file, first, last, tuple(patterns), self._is_listed))
+        self.found.append(
+            Template(
+                name,
+                self.module,
+                self.file,
+                first,
+                last,
+                tuple(patterns),
+                self._is_listed,
+                segments=tuple(map(_segment, segments or [node])),
+                holder=self._holder,
+                function=self._function,
+                is_returned=self._is_returned,
+            )
+        )
+
+
+def _segment(node: ast.expr) -> Segment:
+    return Segment(node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
 
 
 def is_text(pattern: Pattern) -> bool:
@@ -301,10 +338,6 @@ def _summands(node: ast.expr) -> Iterator[ast.expr]:
             stack += [inner.right, inner.left]
         else:
             yield inner
-
-
-def _target(node: ast.expr) -> str:
-    return expression_name(node)
 
 
 def _is_declaring(node: ast.expr) -> bool:
