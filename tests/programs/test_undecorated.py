@@ -11,8 +11,6 @@ pytest.importorskip("yaml")
 from tests.programs.measured import Program, measure, served, share, total  # noqa: E402
 from tests.programs.worlds import WORLDS  # noqa: E402
 
-UNKNOWN = {"map_reduce": {"Background.run": "a thread of a class of its own has lost the run's context"}}
-
 
 @pytest.fixture(scope="module")
 def figures():
@@ -38,7 +36,7 @@ def test_requests_outside_of_prompts_are_as_they_were(figures, name):
     assert found.data_changed == 0
     assert found.differing == 0
     assert set(found.counts) <= {"replaced"}
-    assert [reason for reason in found.errors if not any(known in reason for known in UNKNOWN.get(name, ()))] == []
+    assert found.errors == []
 
 
 @pytest.mark.parametrize("name", sorted(WORLDS))

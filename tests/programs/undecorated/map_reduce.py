@@ -20,26 +20,22 @@ def complete(template, **values):
     return done.choices[0].message.content
 
 
-class Background(Thread):
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.result = text, None
-
-    def run(self):
-        done = client.chat.completions.create(
-            model="gpt-4o-mini",
-            messages=[
-                {"role": "system", "content": "Guess the author of a text by its style. Give a name only."},
-                {"role": "user", "content": self.text},
-            ],
-        )
-        self.result = done.choices[0].message.content
+def guess(text, results):
+    done = client.chat.completions.create(
+        model="gpt-4o-mini",
+        messages=[
+            {"role": "system", "content": "Guess the author of a text by its style. Give a name only."},
+            {"role": "user", "content": text},
+        ],
+    )
+    results.append(done.choices[0].message.content)
 
 
 def main(question, docs):
-    background = Background(question)
+    results = []
+    background = Thread(target=guess, args=(question, results))
     background.start()
     with ThreadPoolExecutor() as pool:
         parts = list(pool.map(lambda chunk: complete(MAP_TEMPLATE, chunk=chunk), docs))
     background.join()
-    return complete(REDUCE_TEMPLATE, summaries="\n\n".join(parts)) + background.result
+    return complete(REDUCE_TEMPLATE, summaries="\n\n".join(parts)) + results[0]
