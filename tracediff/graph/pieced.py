@@ -136,7 +136,7 @@ class Pieces:
             return False
         if not slot.is_all:
             return True
-        known = self.sources.pieces.get(slot.key) if piece.is_whole else self.sources.parts(slot.key)
+        known = self.sources.pieces.get(slot.key) if piece.is_whole else self.sources.parts.get(slot.key, [])
         return not known or known[0].holder.since > self._constants.first(argument.call).record.start
 
     def _piece(self, argument: Argument, path: str, slot: Slot, ref: Ref | None) -> tuple[Piece | None, str, list[int]]:
@@ -152,7 +152,7 @@ class Pieces:
                     call in beside and last_key(piece.holder.path) == last_key(path)
                 ):
                     return piece, "new", []
-        for pieces in (whole, self.sources.parts(slot.key)):
+        for pieces in (whole, self.sources.parts.get(slot.key, [])):
             found = next((item for item in reversed(pieces) if item.holder.call not in used), None)
             if found is None:
                 continue

@@ -76,9 +76,8 @@ class Piece(NamedTuple):
 
 # A value stands whole on its line (after a bullet), after a colon or equals sign, or in quotes or brackets.
 _PART = re.compile(
-    r"(?:^[ \t]*(?:[-*•][ \t]+|\d+[.)][ \t]+)?|[:=][ \t]*|[\"'`(\[{<>|*,;][ \t]*)"
-    r"(?P<value>[^\W_][^\n\"`()\[\]{}<>|*;:=,]{0,59}?)[.!?]?[ \t]*(?=$|[\"'`)\]}<>|*;,])",
-    re.MULTILINE,
+    r"[\n:=\"'`(\[{<>|*,;](?:(?<=\n)[ \t]*(?:[-*•][ \t]+|\d+[.)][ \t]+)?|[ \t]*)"
+    r"([^\W_][^\n\"'`()\[\]{}<>|*;:=,]{0,63}+)(?=[\n\"'`)\]}<>|*;,]|\Z)"
 )
 
 
@@ -95,11 +94,12 @@ class Sources:
         """Stripped text -> its source."""
         self.pieces: dict[tuple[int, ...], list[Piece]] = {}
         """Words of a short value -> where it stands, in order of time."""
-        self._parts: dict[tuple[int, ...], list[Piece]] = {}
+        self.parts: dict[tuple[int, ...], list[Piece]] = {}
+        """Words of a short value -> the outputs in which it stands delimited, in order of time."""
         self._unsplit: list[tuple[Source, Holder]] = []
-        self._firsts: dict[int, int] = {}
-        self.names: set[int] = set()
-        """First words of outputs that are short values as a whole."""
+        self._longest = 0
+        self.names: dict[int, int] = {}
+        """First words of outputs that are short values as a whole, each with the length of the longest."""
         self._inner_lines: set[str] = set()
         """Lines of outputs of several lines: what holds one may hold its neighbours too."""
         self._index: dict[int, int] = {}
@@ -133,8 +133,8 @@ class Sources:
         if len(numbers) >= SHINGLE:
             self._index_all(self._put(source), numbers)
         elif numbers:
-            self._starts(numbers[0], len(numbers))
-            self.names.add(numbers[0])
+            self.names[numbers[0]] = max(len(numbers), self.names.get(numbers[0], 0))
+            self._longest = max(len(numbers), self._longest)
             piece = Piece(holder, is_whole=True, is_new=max(numbers) >= known)
             self.pieces.setdefault(tuple(numbers), []).append(piece)
 
@@ -192,27 +192,22 @@ class Sources:
         """Return the indexed sources from a rank on, in order of time."""
         return self._indexed[rank:]
 
-    def _starts(self, word: int, length: int) -> None:
-        self._firsts[word] = max(length, self._firsts.get(word, 0))
-
-    def parts(self, key: tuple[int, ...]) -> list[Piece]:
-        """Return the outputs in which a short value stands delimited, in order of time."""
-        return self._parts.get(key, [])
-
-    def starters(self) -> dict[int, int]:
-        """Return the first words of all short values, each with the length of the longest."""
+    def longest(self) -> int:
+        """Return how many words the longest known short value has; 0 where there is none."""
         for source, holder in self._unsplit:
             if not (_MARK.search(source.text) or _EARLY_COMMA.match(source.text)):
                 continue
             seen: set[tuple[int, ...]] = set()
-            for match in _PART.finditer(unescaped(source.text)):
-                words = tuple(self.words.numbers(match["value"]))
+            for value in _PART.findall("\n" + unescaped(source.text)):
+                if value.count(" ") > SHINGLE:
+                    continue
+                words = tuple(self.words.numbers(value))
                 if 0 < len(words) < SHINGLE and words not in seen:
                     seen.add(words)
-                    self._starts(words[0], len(words))
-                    self._parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
+                    self._longest = max(len(words), self._longest)
+                    self.parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
         self._unsplit.clear()
-        return self._firsts
+        return self._longest
 
 
 def _shingles(numbers: list[int]) -> Iterator[int]:

@@ -16,6 +16,12 @@ _ASCII = "".join(chr(i).lower() if chr(i).isalnum() or chr(i) == "_" else " " fo
 # Scripts without spaces between words: each character is a word.
 _CHARACTER = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _WIDE_WORD = re.compile(rf"[{_CHARACTER}]|[^\W{_CHARACTER}]+")
+# Word characters as they are, blanks but the line break as a space, all else as a line break.
+_STRETCHES = "".join(
+    chr(i) if chr(i).isalnum() or chr(i) == "_" else " " if chr(i).isspace() and chr(i) != "\n" else "\n"
+    for i in range(128)
+)
+_BETWEEN = re.compile(r"[^\w\s]|\n")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
 
@@ -91,6 +97,13 @@ class Vocabulary:
         return sum(limit - math.log2(counts[number] or 1) for number in numbers)
 
 
+def segments(text: str) -> list[int]:
+    """Return how many words stand in each stretch between punctuation or line breaks of an (unescaped) text."""
+    if text.isascii():
+        return list(map(len, map(str.split, text.translate(_STRETCHES).split("\n"))))
+    return [len(_WIDE_WORD.findall(stretch)) for stretch in _BETWEEN.split(text)]
+
+
 class Spans(NamedTuple):
     """Where the words of an (unescaped) text stand, in the order of ``Vocabulary.numbers``."""
 
@@ -121,6 +134,10 @@ class Text:
         if self._spans is None:
             self._spans = spans(self.plain)
         return self._spans
+
+    def edges(self) -> list[int]:
+        """Return the words that begin a stretch between punctuation or line breaks, from 0, and the word after all."""
+        return [0, *dict.fromkeys(accumulate(segments(self.plain)))]
 
     def words(self, start: int, end: int) -> str:
         """Return the text from one word to another."""
