@@ -105,14 +105,13 @@ def _delimited(sources: Sources, words: Text, gaps: list[tuple[int, int]], longe
     """Return start -> end of the known short values between line edges, punctuation or explained text."""
     numbers, pieces, parts = words.numbers, sources.pieces, sources.parts
     found: dict[int, int] = {}
-    edges = words.edges()
-    at = 0
+    ends = words.stretches().ends
     for low, high in gaps:
-        at = bisect_right(edges, low, at) - 1
+        at = bisect_right(ends, low)
         start = low
         while start < high:
+            end = min(ends[at], high)
             at += 1
-            end = min(edges[at], high)
             if 0 < end - start <= longest:
                 key = tuple(numbers[start:end])
                 if key in pieces or key in parts:
@@ -132,8 +131,7 @@ def _named(sources: Sources, words: Text, start: int, end: int, limit: int) -> S
 
 
 def _slot(words: Text, start: int, end: int, *, is_delimited: bool) -> Slot:
-    text, places = words.plain, words.spans()
-    low, high = places.starts[start], places.ends[end - 1]
+    text, low, high = words.plain, words.place(start)[0], words.place(end - 1)[1]
     line = _line(text, low)
     is_all = line.strip(" .,!?'\"`-*") == text[low:high]
     is_apart = is_delimited and not text[high : high + 2].startswith(", ")
@@ -142,11 +140,10 @@ def _slot(words: Text, start: int, end: int, *, is_delimited: bool) -> Slot:
 
 def _is_mark(words: Text, start: int, end: int) -> bool:
     """Return whether a number only counts the lines of a list."""
-    text, places = words.plain, words.spans()
-    low, high = places.starts[start], places.ends[end - 1]
+    text, low, high = words.plain, words.place(start)[0], words.place(end - 1)[1]
     if not text[low:high].isdigit() or not _MARK.search(text[max(0, low - 20) : low]):
         return False
-    return _AFTER_MARK.match(text[high : places.starts[end] if end < len(places.starts) else len(text)]) is not None
+    return _AFTER_MARK.match(text[high : words.place(end)[0] if end < len(words.numbers) else len(text)]) is not None
 
 
 def _is_key(text: str, end: int) -> bool:

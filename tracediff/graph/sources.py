@@ -6,7 +6,8 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import compress, count
+from operator import ne
 from typing import NamedTuple
 
 from tracediff.graph.words import Spans, Vocabulary, spans, unescaped
@@ -168,12 +169,11 @@ class Sources:
         known = list(map(self._index.setdefault, _shingles(numbers), count(start)))
         if len(self._index) - size != len(known):
             more = self._more
-            for shingle, first, place in zip(_shingles(numbers), known, count(start)):
-                if first != place:
-                    others = more.setdefault(shingle, [])
-                    if len(others) >= POSTINGS:
-                        del others[POSTINGS // 2]
-                    others.append(place)
+            for at in compress(count(), map(ne, known, count(start))):
+                others = more.setdefault(hash(tuple(numbers[at : at + SHINGLE])), [])
+                if len(others) >= POSTINGS:
+                    del others[POSTINGS // 2]
+                others.append(start + at)
 
     def seeds(self, numbers: list[int]) -> list[int | None]:
         """Return for each position a place where its next four words may stand, never 0."""

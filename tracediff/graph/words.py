@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -97,11 +98,21 @@ class Vocabulary:
         return sum(limit - math.log2(counts[number] or 1) for number in numbers)
 
 
-def segments(text: str) -> list[int]:
-    """Return how many words stand in each stretch between punctuation or line breaks of an (unescaped) text."""
+class Stretches(NamedTuple):
+    """The parts of an (unescaped) text between punctuation or line breaks, each one character apart."""
+
+    parts: list[str]
+    ends: list[int]
+    """Number of the word after each part."""
+
+
+def stretches(text: str) -> Stretches:
+    """Return the parts of a text that punctuation and line breaks leave."""
     if text.isascii():
-        return list(map(len, map(str.split, text.translate(_STRETCHES).split("\n"))))
-    return [len(_WIDE_WORD.findall(stretch)) for stretch in _BETWEEN.split(text)]
+        parts = text.translate(_STRETCHES).split("\n")
+        return Stretches(parts, list(accumulate(map(len, map(str.split, parts)))))
+    parts = _BETWEEN.split(text)
+    return Stretches(parts, list(accumulate(len(_WIDE_WORD.findall(part)) for part in parts)))
 
 
 class Spans(NamedTuple):
@@ -128,6 +139,7 @@ class Text:
     plain: str
     numbers: list[int]
     _spans: Spans | None = None
+    _stretches: Stretches | None = None
 
     def spans(self) -> Spans:
         """Return where each word stands, made on first use."""
@@ -135,11 +147,23 @@ class Text:
             self._spans = spans(self.plain)
         return self._spans
 
-    def edges(self) -> list[int]:
-        """Return the words that begin a stretch between punctuation or line breaks, from 0, and the word after all."""
-        return [0, *dict.fromkeys(accumulate(segments(self.plain)))]
+    def stretches(self) -> Stretches:
+        """Return what stands between punctuation or line breaks, made on first use."""
+        if self._stretches is None:
+            self._stretches = stretches(self.plain)
+        return self._stretches
+
+    def place(self, word: int) -> tuple[int, int]:
+        """Return where one word starts and ends; for a few words this is cheaper than all ``spans``."""
+        if self._spans is not None:
+            return self._spans.starts[word], self._spans.ends[word]
+        parts, ends = self.stretches()
+        part = bisect_right(ends, word)
+        start = sum(map(len, parts[:part])) + part
+        inner = spans(parts[part])
+        at = word - (ends[part - 1] if part else 0)
+        return start + inner.starts[at], start + inner.ends[at]
 
     def words(self, start: int, end: int) -> str:
         """Return the text from one word to another."""
-        places = self.spans()
-        return self.plain[places.starts[start] : places.ends[end - 1]]
+        return self.plain[self.place(start)[0] : self.place(end - 1)[1]]
