@@ -36,15 +36,16 @@ class Pieces:
         self._positions = {call.record.id: call.position for call in calls}
 
     def compose(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
-        """Explain one text of an argument: lines that are outputs, then the blocks between them."""
-        if "\n" not in text:
-            self._block(argument, path, text, ref)
-            return
+        """Explain one text of an argument: lines and fields that are outputs, then the blocks between them."""
         block: list[str] = []
         for line in text.split("\n"):
             source = self.sources.line(line.strip(" \t-*"))
             if source is None:
-                block.append(line)
+                key, colon, value = line.partition(": ")
+                if colon and " " in value:
+                    source = self.sources.field(line, value)
+                block.append(f"{key}:" if source is not None else line)
+            if source is None:
                 continue
             if block:
                 self._block(argument, path, "\n".join(block), ref)
@@ -83,6 +84,8 @@ class Pieces:
             if is_new:
                 for start, end in gaps:
                     self.sources.add_outside(covered.text.numbers[start:end])
+                if gaps == [(0, len(covered.text.numbers))] and "\n" not in text:
+                    self.sources.outside.add(text.strip())
 
     def _fill(
         self, argument: Argument, path: str, covered: Covered, gaps: list[tuple[int, int]], ref: Ref | None

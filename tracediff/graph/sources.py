@@ -66,6 +66,9 @@ class Source:
         return sum(self._own[start:end])
 
 
+_OUTSIDE = Source("")
+
+
 class Piece(NamedTuple):
     """A short value that stands delimited in an output."""
 
@@ -97,6 +100,8 @@ class Sources:
         """Words of a short value -> where it stands, in order of time."""
         self.parts: dict[tuple[int, ...], list[Piece]] = {}
         """Words of a short value -> the outputs in which it stands delimited, in order of time."""
+        self.outside: set[str] = set()
+        """Lines that no call has put out."""
         self._unsplit: list[tuple[Source, Holder]] = []
         self._longest = 0
         self.names: dict[int, int] = {}
@@ -156,6 +161,15 @@ class Sources:
         if source is None or not source.rank or not source.holders or text in self._inner_lines:
             return None
         return source
+
+    def field(self, line: str, value: str) -> Source | None:
+        """Return the output that is exactly the value after the key of a line; one without holders is from outside."""
+        if line.strip() in self._inner_lines:
+            return None
+        text = value.strip()
+        if text in self.whole:
+            return self.line(text)
+        return _OUTSIDE if text in self.outside else None
 
     def _put(self, source: Source) -> int:
         """Return the place of the first word of a source, now indexed."""
