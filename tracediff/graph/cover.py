@@ -178,18 +178,19 @@ class _Cut:
         A value in a template stands on its own: it ends at a line edge, a quote or a colon before it, or is cut in a
         word. A phrase that many writers open with ends in punctuation too, but their own words follow on the line.
         """
-        text, place = self.text.plain, self.text.place
+        text = self.text.plain
+        starts, ends = self.text.spans()
         start, end = match.start, match.end
-        before = text[place(start - 1)[1] : place(start)[0]] if start else "\n"
-        after = text[place(end - 1)[1] : place(end)[0]] if end < len(self.text.numbers) else "\n"
+        before = text[ends[start - 1] : starts[start]] if start else "\n"
+        after = text[ends[end - 1] : starts[end]] if end < len(starts) else "\n"
         opens, closes = _EDGE.search(before) is not None, _EDGE.search(after) is not None
         if not opens and match.at > 0:
             whole = _word(match.source, match.at - 1)
-            part = self.text.words(start - 1, start)
+            part = text[starts[start - 1] : ends[start - 1]]
             opens = whole.endswith(part) and part != whole
         if not closes and match.at + match.length < len(self.sources.numbers(match.source)):
             whole = _word(match.source, match.at + match.length)
-            part = self.text.words(end, end + 1)
+            part = text[starts[end] : ends[end]]
             closes = whole.startswith(part) and part != whole
         if not (opens and closes):
             return None

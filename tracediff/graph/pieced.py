@@ -36,23 +36,21 @@ class Pieces:
         self._positions = {call.record.id: call.position for call in calls}
 
     def compose(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
-        """Explain one text of an argument: lines and fields that are outputs, then the blocks between them."""
-        block: list[str] = []
+        """Explain one text of an argument: lines and fields that are outputs, then what is left of it as one text.
+
+        What is left is mostly the site's template, the same in each call: it is looked at once.
+        """
+        sources, rest = self.sources, list[str]()
         for line in text.split("\n"):
-            source = self.sources.line(line.strip(" \t-*"))
+            source = sources.line(line.strip(" \t-*"))
             if source is None:
                 key, colon, value = line.partition(": ")
-                if colon and " " in value:
-                    source = self.sources.field(line, value)
-                block.append(f"{key}:" if source is not None else line)
-            if source is None:
-                continue
-            if block:
-                self._block(argument, path, "\n".join(block), ref)
-                block = []
-            self._line(argument, path, source)
-        if block:
-            self._block(argument, path, "\n".join(block), ref)
+                source = sources.field(line, value) if colon and " " in value else None
+                rest.append(line if source is None else f"{key}:")
+            if source is not None:
+                self._line(argument, path, source)
+        if rest:
+            self._rest(argument, path, "\n".join(rest), ref)
 
     def _line(self, argument: Argument, path: str, source: Source) -> None:
         holder, others = self.latest(argument, source)
@@ -60,7 +58,7 @@ class Pieces:
             reason = Reason(_LINE, path, holder.path, source.text, None, labels(self.calls, others))
             argument.add(holder.call, "cover", "full", reason)
 
-    def _block(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
+    def _rest(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
         """Explain a text or some lines of it: find stretches of earlier texts, then the short values between them."""
         covered = self._covered.get(text)
         is_new = covered is None
@@ -70,8 +68,7 @@ class Pieces:
             numbers = self.sources.words.numbers(plain)
             words = Text(plain, numbers)
             covered = Covered(words, cover(self.sources, words), known)
-            if len(numbers) >= SHINGLE:
-                self._covered[text] = covered
+            self._covered[text] = covered
         for match in covered.matches:
             if match.source.holders:
                 self._matched(argument, path, match)

@@ -131,7 +131,7 @@ def _named(sources: Sources, words: Text, start: int, end: int, limit: int) -> S
 
 
 def _slot(words: Text, start: int, end: int, *, is_delimited: bool) -> Slot:
-    text, low, high = words.plain, words.place(start)[0], words.place(end - 1)[1]
+    text, (low, high) = words.plain, words.place(start, end)
     line = _line(text, low)
     is_all = line.strip(" .,!?'\"`-*") == text[low:high]
     is_apart = is_delimited and not text[high : high + 2].startswith(", ")
@@ -140,10 +140,12 @@ def _slot(words: Text, start: int, end: int, *, is_delimited: bool) -> Slot:
 
 def _is_mark(words: Text, start: int, end: int) -> bool:
     """Return whether a number only counts the lines of a list."""
-    text, low, high = words.plain, words.place(start)[0], words.place(end - 1)[1]
+    text, (low, high) = words.plain, words.place(start, end)
     if not text[low:high].isdigit() or not _MARK.search(text[max(0, low - 20) : low]):
         return False
-    return _AFTER_MARK.match(text[high : words.place(end)[0] if end < len(words.numbers) else len(text)]) is not None
+    return (
+        _AFTER_MARK.match(text[high : words.spans().starts[end] if end < len(words.numbers) else len(text)]) is not None
+    )
 
 
 def _is_key(text: str, end: int) -> bool:

@@ -153,17 +153,19 @@ class Text:
             self._stretches = stretches(self.plain)
         return self._stretches
 
-    def place(self, word: int) -> tuple[int, int]:
-        """Return where one word starts and ends; for a few words this is cheaper than all ``spans``."""
-        if self._spans is not None:
-            return self._spans.starts[word], self._spans.ends[word]
-        parts, ends = self.stretches()
-        part = bisect_right(ends, word)
-        start = sum(map(len, parts[:part])) + part
-        inner = spans(parts[part])
-        at = word - (ends[part - 1] if part else 0)
-        return start + inner.starts[at], start + inner.ends[at]
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Return where some words begin and end; without ``spans`` where they are all of a stretch."""
+        if self._spans is None:
+            parts, ends = self.stretches()
+            part = bisect_right(ends, start)
+            if ends[part] == end and start == (ends[part - 1] if part else 0):
+                text = parts[part]
+                low = sum(map(len, parts[:part])) + part
+                return low + len(text) - len(text.lstrip()), low + len(text.rstrip())
+        places = self.spans()
+        return places.starts[start], places.ends[end - 1]
 
     def words(self, start: int, end: int) -> str:
         """Return the text from one word to another."""
-        return self.plain[self.place(start)[0] : self.place(end - 1)[1]]
+        low, high = self.place(start, end)
+        return self.plain[low:high]
