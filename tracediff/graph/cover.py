@@ -6,8 +6,8 @@ import re
 from itertools import compress, count
 from typing import NamedTuple
 
-from tracediff.graph.sources import SHINGLE, Source, Sources
-from tracediff.graph.words import Text, unescaped
+from tracediff.graph.sources import Source, Sources
+from tracediff.graph.words import SHINGLE, Text, unescaped
 
 _STRIDE = 16
 _WITHIN = 2.5

@@ -9,8 +9,8 @@ from tracediff.graph.findings import Argument, Covered, Explanation, labels
 from tracediff.graph.reasons import Reason
 from tracediff.graph.scattered import Scattered
 from tracediff.graph.slots import Constants, Slot, slots
-from tracediff.graph.sources import SHINGLE, Holder, Piece, Source, Sources
-from tracediff.graph.words import Text, unescaped
+from tracediff.graph.sources import Holder, Piece, Source, Sources
+from tracediff.graph.words import SHINGLE, Text, unescaped
 
 RECENT = 64
 """How many equal values are looked through for the one referred to."""
@@ -72,9 +72,9 @@ class Pieces:
         for match in covered.matches:
             if match.source.holders:
                 self._matched(argument, path, match)
-        gaps = covered.gaps()
+        gaps = covered.gaps
         if gaps:
-            gaps = self._fill(argument, path, covered, gaps, ref)
+            gaps = self._fill(argument, path, covered, ref)
         if gaps:
             argument.result.is_whole = False
             argument.result.unknown.setdefault(argument.name, []).append((covered, gaps))
@@ -84,16 +84,14 @@ class Pieces:
                 if gaps == [(0, len(covered.text.numbers))] and "\n" not in text:
                     self.sources.outside.add(text.strip())
 
-    def _fill(
-        self, argument: Argument, path: str, covered: Covered, gaps: list[tuple[int, int]], ref: Ref | None
-    ) -> list[tuple[int, int]]:
+    def _fill(self, argument: Argument, path: str, covered: Covered, ref: Ref | None) -> list[tuple[int, int]]:
         """Explain short values in the gaps; return the gaps that are left."""
         filled = [
             (slot.start, slot.end)
-            for slot in slots(self.sources, covered.text, gaps)
+            for slot in slots(self.sources, covered)
             if self._short(argument, path, covered.text.words(slot.start, slot.end), slot, ref)
         ]
-        return covered.gaps(filled) if filled else gaps
+        return covered.without(filled) if filled else covered.gaps
 
     def trace(self, call: Call, result: Explanation) -> None:
         """Explain what a call without any known source was given, if its words or letters were only moved."""

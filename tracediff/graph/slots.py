@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import Counter
 from typing import NamedTuple
 
 from tracediff.graph.calls import Call, leaves
+from tracediff.graph.findings import Covered
 from tracediff.graph.sources import Sources
 from tracediff.graph.words import Text
 
@@ -76,47 +76,27 @@ class Constants:
         return frozenset(line for line, count in counts.items() if count == len(sampled))
 
 
-def slots(sources: Sources, words: Text, gaps: list[tuple[int, int]]) -> list[Slot]:
+def slots(sources: Sources, covered: Covered) -> list[Slot]:
     """Return the known short values among the words of a text that nothing has explained yet, in text order."""
-    numbers = words.numbers
-    longest = sources.longest()
-    if not longest:
+    if not sources.longest():
         return []
-    delimited = _delimited(sources, words, gaps, longest)
-    named: list[tuple[int, int]] = []
-    if not sources.names.keys().isdisjoint(numbers):
-        named = [(i, end) for start, end in gaps for i in range(start, end) if numbers[i] in sources.names]
+    pieces, parts, names, words = sources.pieces, sources.parts, sources.names, covered.text
+    known = {start: end for start, end, key in covered.values if key in pieces or key in parts}
+    limits: dict[int, int] = {}
+    if not names.keys().isdisjoint(words.numbers):
+        limits = {i: end for start, end in covered.gaps for i in range(start, end) if words.numbers[i] in names}
     found: list[Slot] = []
     done = 0
-    for position, limit in sorted({**dict.fromkeys(delimited, 0), **dict(named)}.items()):
+    for position in sorted({*known, *limits}):
         if position < done:
             continue
-        end = delimited.get(position, 0)
-        if (slot := _named(sources, words, position, end, limit)) is not None:
+        end = known.get(position, 0)
+        if (slot := _named(sources, words, position, end, limits.get(position, 0))) is not None:
             found.append(slot)
             done = slot.end
         elif end and not _is_mark(words, position, end):
             found.append(_slot(words, position, end, is_delimited=True))
             done = end
-    return found
-
-
-def _delimited(sources: Sources, words: Text, gaps: list[tuple[int, int]], longest: int) -> dict[int, int]:
-    """Return start -> end of the known short values between line edges, punctuation or explained text."""
-    numbers, pieces, parts = words.numbers, sources.pieces, sources.parts
-    found: dict[int, int] = {}
-    ends = words.stretches().ends
-    for low, high in gaps:
-        at = bisect_right(ends, low)
-        start = low
-        while start < high:
-            end = min(ends[at], high)
-            at += 1
-            if 0 < end - start <= longest:
-                key = tuple(numbers[start:end])
-                if key in pieces or key in parts:
-                    found[start] = end
-            start = end
     return found
 
 

@@ -10,10 +10,8 @@ from itertools import compress, count
 from operator import ne
 from typing import NamedTuple
 
-from tracediff.graph.words import Spans, Vocabulary, spans, unescaped
+from tracediff.graph.words import SHINGLE, Spans, Vocabulary, spans, unescaped
 
-SHINGLE = 4
-"""Words that a partial match needs at least; shorter values count only in delimited places."""
 POSTINGS = 6
 """Places remembered for a shingle that several texts share: the first ones and the latest."""
 _OFFSET_BITS = 32

@@ -12,6 +12,8 @@ from itertools import accumulate, chain, compress, count
 from operator import add, itemgetter, sub
 from typing import NamedTuple
 
+SHINGLE = 4
+"""Words that a partial match needs at least; shorter values count only in delimited places."""
 # Word characters in lower case, all else a space: three times as fast as a regular expression.
 _ASCII = "".join(chr(i).lower() if chr(i).isalnum() or chr(i) == "_" else " " for i in range(128))
 # Scripts without spaces between words: each character is a word.
@@ -169,3 +171,22 @@ class Text:
         """Return the text from one word to another."""
         low, high = self.place(start, end)
         return self.plain[low:high]
+
+
+def short_values(text: Text, gaps: list[tuple[int, int]]) -> list[tuple[int, int, tuple[int, ...]]]:
+    """Return (start, end, words) of what stands in the gaps between punctuation, line breaks or a gap's edges.
+
+    Only of up to three words: a longer one is found as a run of words.
+    """
+    numbers, ends = text.numbers, text.stretches().ends
+    found = []
+    for low, high in gaps:
+        at = bisect_right(ends, low)
+        start = low
+        while start < high:
+            end = min(ends[at], high)
+            at += 1
+            if 0 < end - start < SHINGLE:
+                found.append((start, end, tuple(numbers[start:end])))
+            start = end
+    return found
