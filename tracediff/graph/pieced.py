@@ -42,10 +42,12 @@ class Pieces:
         """
         sources, rest = self.sources, list[str]()
         for line in text.split("\n"):
-            source = sources.line(line.strip(" \t-*"))
+            inner = line.strip(" \t-*")
+            source = sources.line(inner) if inner in sources.whole else None
             if source is None:
-                key, colon, value = line.partition(": ")
-                source = sources.field(line, value) if colon and " " in value else None
+                if ": " in line:
+                    key, _, value = line.partition(": ")
+                    source = sources.field(line, value)
                 rest.append(line if source is None else f"{key}:")
             if source is not None:
                 self._line(argument, path, source)
