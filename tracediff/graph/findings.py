@@ -33,12 +33,17 @@ class Covered:
     """Words of the run when this text came up: a word with this number or a higher one was new."""
     gaps: list[tuple[int, int]] = field(init=False)
     """(start, end) of what no match covers."""
-    values: list[tuple[int, int, tuple[int, ...]]] = field(init=False)
-    """(start, end, words) of what stands in the gaps between line edges, punctuation or matches, if it is short."""
+    _values: list[tuple[int, int, tuple[int, ...]]] | None = None
 
     def __post_init__(self) -> None:
         self.gaps = self.without(())
-        self.values = short_values(self.text, self.gaps) if self.gaps else []
+
+    @property
+    def values(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """(start, end, words) of what stands in the gaps between line edges, punctuation or matches, if it is short."""
+        if self._values is None:
+            self._values = short_values(self.text, self.gaps)
+        return self._values
 
     def without(self, more: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the gaps that are left when ``more`` is explained, too."""

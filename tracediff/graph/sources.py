@@ -6,8 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import compress, count
-from operator import ne
+from itertools import compress, count, repeat
 from typing import NamedTuple
 
 from tracediff.graph.words import SHINGLE, Spans, Vocabulary, spans, unescaped
@@ -107,7 +106,7 @@ class Sources:
         self._inner_lines: set[str] = set()
         """Lines of outputs of several lines: what holds one may hold its neighbours too."""
         self._index: dict[int, int] = {}
-        """Hash of four words -> the first place where they stand: a source's rank and an offset in one number."""
+        """Hash of four words -> the rank of the first source in which they stand."""
         self._more: dict[int, list[int]] = {}
         self._indexed: list[Source] = [Source("")]
 
@@ -149,9 +148,9 @@ class Sources:
         """
         if len(numbers) < SHINGLE:
             return
-        start = self._put(Source("", numbers=numbers))
+        rank = self._put(Source("", numbers=numbers))
         anchors = zip(numbers[::SHINGLE], numbers[1::SHINGLE], numbers[2::SHINGLE], numbers[3::SHINGLE], strict=False)
-        deque(map(self._index.setdefault, map(hash, anchors), count(start, SHINGLE)), maxlen=0)
+        deque(map(self._index.setdefault, map(hash, anchors), repeat(rank)), maxlen=0)
 
     def line(self, text: str) -> Source | None:
         """Return the output that is exactly this line, if no other output holds it among further lines."""
@@ -170,30 +169,40 @@ class Sources:
         return _OUTSIDE if text in self.outside else None
 
     def _put(self, source: Source) -> int:
-        """Return the place of the first word of a source, now indexed."""
+        """Return the rank of a source, now indexed."""
         source.rank = len(self._indexed)
         self._indexed.append(source)
-        return source.rank << _OFFSET_BITS
+        return source.rank
 
-    def _index_all(self, start: int, numbers: list[int]) -> None:
+    def _index_all(self, rank: int, numbers: list[int]) -> None:
         self.words.count(numbers)
         size = len(self._index)
-        known = list(map(self._index.setdefault, _shingles(numbers), count(start)))
+        known = list(map(self._index.setdefault, _shingles(numbers), repeat(rank)))
         if len(self._index) - size != len(known):
             more = self._more
-            for at in compress(count(), map(ne, known, count(start))):
+            for at in compress(count(), map(rank.__ne__, known)):
                 others = more.setdefault(hash(tuple(numbers[at : at + SHINGLE])), [])
+                if others and others[-1] == rank:
+                    continue
                 if len(others) >= POSTINGS:
                     del others[POSTINGS // 2]
-                others.append(start + at)
+                others.append(rank)
 
     def seeds(self, numbers: list[int]) -> list[int | None]:
-        """Return for each position a place where its next four words may stand, never 0."""
+        """Return for each position the rank of a source where its next four words may stand, never 0."""
         return list(map(self._index.get, _shingles(numbers)))
 
-    def more(self, numbers: list[int]) -> list[int]:
-        """Return the further places of four words."""
-        return self._more.get(hash(tuple(numbers)), [])
+    def places(self, seed: int, numbers: list[int]) -> list[int]:
+        """Return every known place of four words, of which ``seed`` is the first source: rank and offset in one."""
+        found: list[int] = []
+        for rank in (seed, *self._more.get(hash(tuple(numbers)), ())):
+            words = self.numbers(self._indexed[rank])
+            at = -1
+            for _ in range(words.count(numbers[0])):
+                at = words.index(numbers[0], at + 1)
+                if words[at : at + SHINGLE] == numbers:
+                    found.append((rank << _OFFSET_BITS) + at)
+        return found
 
     def at(self, place: int) -> tuple[Source, int]:
         """Return the source that a place belongs to, and which of its words stands there."""
