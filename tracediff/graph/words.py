@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate, chain, compress, count
+from itertools import accumulate, chain, compress, count, pairwise
 from operator import add, itemgetter, sub
 from typing import NamedTuple
 
@@ -178,15 +178,12 @@ def short_values(text: Text, gaps: list[tuple[int, int]]) -> list[tuple[int, int
 
     Only of up to three words: a longer one is found as a run of words.
     """
-    numbers, ends = text.numbers, text.stretches().ends
+    numbers, cuts = text.numbers, text.stretches().ends
+    if gaps == [(0, len(numbers))]:
+        return [(a, b, tuple(numbers[a:b])) for a, b in pairwise((0, *cuts)) if 0 < b - a < SHINGLE]
+    starts = [start for start, _ in gaps]
     found = []
-    for low, high in gaps:
-        at = bisect_right(ends, low)
-        start = low
-        while start < high:
-            end = min(ends[at], high)
-            at += 1
-            if 0 < end - start < SHINGLE:
-                found.append((start, end, tuple(numbers[start:end])))
-            start = end
+    for a, b in pairwise(sorted({0, *cuts, *chain.from_iterable(gaps)})):
+        if b - a < SHINGLE and (gap := bisect_right(starts, a)) and b <= gaps[gap - 1][1]:
+            found.append((a, b, tuple(numbers[a:b])))
     return found
