@@ -80,8 +80,8 @@ def slots(sources: Sources, covered: Covered) -> list[Slot]:
     """Return the known short values among the words of a text that nothing has explained yet, in text order."""
     if not sources.longest():
         return []
-    pieces, parts, names, words = sources.pieces, sources.parts, sources.names, covered.text
-    known = {start: end for start, end, key in covered.values if key in pieces or key in parts}
+    names, words = sources.names, covered.text
+    known = {start: end for start, end, key in covered.values if sources.is_value(key)}
     limits: dict[int, int] = {}
     if not names.keys().isdisjoint(words.numbers):
         limits = {i: end for start, end in covered.gaps for i in range(start, end) if words.numbers[i] in names}

@@ -213,6 +213,13 @@ class Sources:
         """Return the indexed sources from a rank on, in order of time."""
         return self._indexed[rank:]
 
+    def is_value(self, key: tuple[int, ...]) -> bool:
+        """Return whether these words are an output, or stand in outputs mostly on their own and not in sentences."""
+        if key in self.pieces:
+            return True
+        found = self.parts.get(key)
+        return found is not None and 2 * len(found) >= self.words.least(key)
+
     def longest(self) -> int:
         """Return how many words the longest known short value has; 0 where there is none."""
         for source, holder in self._unsplit:

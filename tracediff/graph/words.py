@@ -90,8 +90,13 @@ class Vocabulary:
 
     def rare(self, numbers: Iterable[int], limit: int) -> list[int]:
         """Return the distinct words among these that sources hold, but not more often than ``limit`` times."""
-        counts = self._counted()
+        counts = self._counted(self._total >> 6)
         return [number for number in dict.fromkeys(numbers) if 0 < counts[number] <= limit]
+
+    def least(self, numbers: Iterable[int]) -> int:
+        """Return how often, about, the rarest of these words stands in sources."""
+        counts = self._counted(self._total >> 6)
+        return min(counts[number] for number in numbers)
 
     def bits(self, numbers: list[int]) -> float:
         """Return how surprising this sequence is: the sum of -log2 of each word's share of all sources."""
