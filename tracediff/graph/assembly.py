@@ -18,7 +18,7 @@ from tracediff.graph.graph import ParameterGraph
 from tracediff.graph.links import Link, applied, doubts, stated
 from tracediff.graph.model import Edge, Node
 from tracediff.graph.reasons import Reason
-from tracediff.graph.sources import SHINGLE
+from tracediff.graph.words import SHINGLE
 from tracediff.parameters import Parameter
 
 _END, _YIELD, _START, _AT_ONCE = range(4)

@@ -6,8 +6,8 @@ import re
 from itertools import compress, count
 from typing import NamedTuple
 
-from tracediff.graph.sources import SHINGLE, Source, Sources
-from tracediff.graph.words import Text, unescaped
+from tracediff.graph.sources import Source, Sources
+from tracediff.graph.words import SHINGLE, Text, unescaped
 
 _STRIDE = 16
 _WITHIN = 2.5
@@ -74,10 +74,10 @@ def _stretches(sources: Sources, numbers: list[int]) -> list[_Stretch]:
         if seed is None or hit < position:
             continue
         best = _Stretch(hit, hit, [])
-        for place in (seed, *sources.more(numbers[hit : hit + SHINGLE])):
+        for place in sources.places(seed, numbers[hit : hit + SHINGLE]):
             source, at = sources.at(place)
             start, end = _extend(numbers, hit, sources.numbers(source), at)
-            if end - start < best.end - best.start or end == start:
+            if end - start < best.end - best.start:
                 continue
             if not _is_from(source, sources, at - hit + start, end - start):
                 continue
@@ -100,8 +100,6 @@ def _is_from(source: Source, sources: Sources, at: int, length: int) -> bool:
 
 def _extend(numbers: list[int], position: int, others: list[int], at: int) -> tuple[int, int]:
     """Return the maximal stretch around a seed that both sequences share."""
-    if numbers[position : position + SHINGLE] != others[at : at + SHINGLE]:
-        return position, position
     shift = at - position
     first, limit = max(0, -shift), min(len(numbers), len(others) - shift)
     start, end = position, position + SHINGLE

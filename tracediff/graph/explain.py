@@ -10,8 +10,8 @@ from tracediff.graph.calls import IDS, LABELS, Call, Scalar, is_inside, last_key
 from tracediff.graph.findings import Argument, Explanation, labels
 from tracediff.graph.pieced import RECENT, Pieces
 from tracediff.graph.reasons import Reason
-from tracediff.graph.sources import SHINGLE, Holder, Source, Sources
-from tracediff.graph.words import Vocabulary
+from tracediff.graph.sources import Holder, Source, Sources
+from tracediff.graph.words import SHINGLE, Vocabulary
 from tracediff.parameters import split
 
 _LONG = 60

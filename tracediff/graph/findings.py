@@ -10,7 +10,7 @@ from tracediff.graph.calls import Call
 from tracediff.graph.confidence import Evidence, confidence
 from tracediff.graph.cover import Match
 from tracediff.graph.reasons import Reason
-from tracediff.graph.words import Text
+from tracediff.graph.words import Text, short_values
 
 
 class Finding(NamedTuple):
@@ -31,9 +31,22 @@ class Covered:
     matches: list[Match]
     known: int = 0
     """Words of the run when this text came up: a word with this number or a higher one was new."""
+    gaps: list[tuple[int, int]] = field(init=False)
+    """(start, end) of what no match covers."""
+    _values: list[tuple[int, int, tuple[int, ...]]] | None = None
 
-    def gaps(self, more: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
-        """Return (start, end) of what no match covers; ``more`` are explained too, in order."""
+    def __post_init__(self) -> None:
+        self.gaps = self.without(())
+
+    @property
+    def values(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """(start, end, words) of what stands in the gaps between line edges, punctuation or matches, if it is short."""
+        if self._values is None:
+            self._values = short_values(self.text, self.gaps)
+        return self._values
+
+    def without(self, more: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the gaps that are left when ``more`` is explained, too."""
         taken = [(match.start, match.end) for match in self.matches]
         if more:
             taken = sorted([*taken, *more])

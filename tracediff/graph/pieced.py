@@ -9,8 +9,8 @@ from tracediff.graph.findings import Argument, Covered, Explanation, labels
 from tracediff.graph.reasons import Reason
 from tracediff.graph.scattered import Scattered
 from tracediff.graph.slots import Constants, Slot, slots
-from tracediff.graph.sources import SHINGLE, Holder, Piece, Source, Sources
-from tracediff.graph.words import Text, unescaped
+from tracediff.graph.sources import Holder, Piece, Source, Sources
+from tracediff.graph.words import SHINGLE, Text, unescaped
 
 RECENT = 64
 """How many equal values are looked through for the one referred to."""
@@ -36,22 +36,23 @@ class Pieces:
         self._positions = {call.record.id: call.position for call in calls}
 
     def compose(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
-        """Explain one text of an argument: lines that are outputs, then the blocks between them."""
-        if "\n" not in text:
-            self._block(argument, path, text, ref)
-            return
-        block: list[str] = []
+        """Explain one text of an argument: lines and fields that are outputs, then what is left of it as one text.
+
+        What is left is mostly the site's template, the same in each call: it is looked at once.
+        """
+        sources, rest = self.sources, list[str]()
         for line in text.split("\n"):
-            source = self.sources.line(line.strip(" \t-*"))
+            inner = line.strip(" \t-*")
+            source = sources.line(inner) if inner in sources.whole else None
             if source is None:
-                block.append(line)
-                continue
-            if block:
-                self._block(argument, path, "\n".join(block), ref)
-                block = []
-            self._line(argument, path, source)
-        if block:
-            self._block(argument, path, "\n".join(block), ref)
+                if ": " in line:
+                    key, _, value = line.partition(": ")
+                    source = sources.field(line, value)
+                rest.append(line if source is None else f"{key}:")
+            if source is not None:
+                self._line(argument, path, source)
+        if rest:
+            self._rest(argument, path, "\n".join(rest), ref)
 
     def _line(self, argument: Argument, path: str, source: Source) -> None:
         holder, others = self.latest(argument, source)
@@ -59,7 +60,7 @@ class Pieces:
             reason = Reason(_LINE, path, holder.path, source.text, None, labels(self.calls, others))
             argument.add(holder.call, "cover", "full", reason)
 
-    def _block(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
+    def _rest(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
         """Explain a text or some lines of it: find stretches of earlier texts, then the short values between them."""
         covered = self._covered.get(text)
         is_new = covered is None
@@ -69,31 +70,30 @@ class Pieces:
             numbers = self.sources.words.numbers(plain)
             words = Text(plain, numbers)
             covered = Covered(words, cover(self.sources, words), known)
-            if len(numbers) >= SHINGLE:
-                self._covered[text] = covered
+            self._covered[text] = covered
         for match in covered.matches:
             if match.source.holders:
                 self._matched(argument, path, match)
-        gaps = covered.gaps()
+        gaps = covered.gaps
         if gaps:
-            gaps = self._fill(argument, path, covered, gaps, ref)
+            gaps = self._fill(argument, path, covered, ref)
         if gaps:
             argument.result.is_whole = False
             argument.result.unknown.setdefault(argument.name, []).append((covered, gaps))
             if is_new:
                 for start, end in gaps:
                     self.sources.add_outside(covered.text.numbers[start:end])
+                if gaps == [(0, len(covered.text.numbers))] and "\n" not in text:
+                    self.sources.outside.add(text.strip())
 
-    def _fill(
-        self, argument: Argument, path: str, covered: Covered, gaps: list[tuple[int, int]], ref: Ref | None
-    ) -> list[tuple[int, int]]:
+    def _fill(self, argument: Argument, path: str, covered: Covered, ref: Ref | None) -> list[tuple[int, int]]:
         """Explain short values in the gaps; return the gaps that are left."""
         filled = [
             (slot.start, slot.end)
-            for slot in slots(self.sources, covered.text, gaps)
+            for slot in slots(self.sources, covered)
             if self._short(argument, path, covered.text.words(slot.start, slot.end), slot, ref)
         ]
-        return covered.gaps(filled) if filled else gaps
+        return covered.without(filled) if filled else covered.gaps
 
     def trace(self, call: Call, result: Explanation) -> None:
         """Explain what a call without any known source was given, if its words or letters were only moved."""
@@ -136,7 +136,7 @@ class Pieces:
             return False
         if not slot.is_all:
             return True
-        known = self.sources.pieces.get(slot.key) if piece.is_whole else self.sources.parts(slot.key)
+        known = self.sources.pieces.get(slot.key) if piece.is_whole else self.sources.parts.get(slot.key, [])
         return not known or known[0].holder.since > self._constants.first(argument.call).record.start
 
     def _piece(self, argument: Argument, path: str, slot: Slot, ref: Ref | None) -> tuple[Piece | None, str, list[int]]:
@@ -152,7 +152,7 @@ class Pieces:
                     call in beside and last_key(piece.holder.path) == last_key(path)
                 ):
                     return piece, "new", []
-        for pieces in (whole, self.sources.parts(slot.key)):
+        for pieces in (whole, self.sources.parts.get(slot.key, [])):
             found = next((item for item in reversed(pieces) if item.holder.call not in used), None)
             if found is None:
                 continue

@@ -59,7 +59,7 @@ class Scattered:
         if len(rare) < _WORDS // 3:
             return None
         for source in self._unread(0):
-            for number in set(self.sources.numbers(source)):
+            for number in self.sources.words.rare(self.sources.numbers(source), _RARE):
                 found = self._where.setdefault(number, [])
                 if len(found) <= _RARE:
                     found.append(source)

@@ -7,8 +7,9 @@ from collections import Counter
 from typing import NamedTuple
 
 from tracediff.graph.calls import Call, leaves
+from tracediff.graph.findings import Covered
 from tracediff.graph.sources import Sources
-from tracediff.graph.words import Spans, Text
+from tracediff.graph.words import Text
 
 _SAMPLED = 8
 _MARK = re.compile(r"(?:^|\n)[ \t]*[\[(]?$")
@@ -75,55 +76,56 @@ class Constants:
         return frozenset(line for line, count in counts.items() if count == len(sampled))
 
 
-def slots(sources: Sources, words: Text, gaps: list[tuple[int, int]]) -> list[Slot]:
+def slots(sources: Sources, covered: Covered) -> list[Slot]:
     """Return the known short values among the words of a text that nothing has explained yet, in text order."""
-    numbers = words.numbers
-    sizes = sources.starters()
-    if sizes.keys().isdisjoint(numbers):
+    if not sources.longest():
         return []
+    names, words = sources.names, covered.text
+    known = {start: end for start, end, key in covered.values if sources.is_value(key)}
+    limits: dict[int, int] = {}
+    if not names.keys().isdisjoint(words.numbers):
+        limits = {i: end for start, end in covered.gaps for i in range(start, end) if words.numbers[i] in names}
     found: list[Slot] = []
-    limit, done = len(numbers), 0
-    text, places, free = words.plain, words.spans(), [False] * limit
-    for start, end in gaps:
-        free[start:end] = [True] * (end - start)
-    for position in [i for start, end in gaps for i in range(start, end) if numbers[i] in sizes]:
-        opens = position >= done and _opens(text, places, free, position)
-        if position < done or not (opens or numbers[position] in sources.names):
+    done = 0
+    for position in sorted({*known, *limits}):
+        if position < done:
             continue
-        for size in range(min(sizes[numbers[position]], limit - position), 0, -1):
-            key = tuple(numbers[position : position + size])
-            end = position + size
-            whole = sources.pieces.get(key)
-            if (whole is None and not sources.parts(key)) or not all(free[position:end]):
-                continue
-            is_delimited = opens and _closes(text, places, free, position, end)
-            low, high = places.starts[position], places.ends[end - 1]
-            value = text[low:high]
-            if is_delimited or (whole is not None and whole[-1].is_new and _is_name(value)):
-                line = _line(text, low)
-                is_all = line.strip(" .,!?'\"`-*") == value
-                is_apart = is_delimited and not text[high : high + 2].startswith(", ")
-                found.append(Slot(key, position, line, is_all, is_delimited, is_apart, _is_key(text, high)))
-                done = end
-                break
+        end = known.get(position, 0)
+        if (slot := _named(sources, words, position, end, limits.get(position, 0))) is not None:
+            found.append(slot)
+            done = slot.end
+        elif end and not _is_mark(words, position, end):
+            found.append(_slot(words, position, end, is_delimited=True))
+            done = end
     return found
 
 
-def _opens(text: str, places: Spans, free: list[bool], start: int) -> bool:
-    """Return whether a word stands after a line edge, punctuation or explained text."""
-    if not start or not free[start - 1]:
-        return True
-    before = text[places.ends[start - 1] : places.starts[start]]
-    return before != " " and (not before.isspace() or "\n" in before)
+def _named(sources: Sources, words: Text, start: int, end: int, limit: int) -> Slot | None:
+    """Return a new name that begins here within a sentence, longer than the delimited value up to ``end``."""
+    numbers = words.numbers
+    for stop in range(min(start + sources.names.get(numbers[start], 0), limit), max(start, end), -1):
+        whole = sources.pieces.get(tuple(numbers[start:stop]))
+        if whole is not None and whole[-1].is_new and _is_name(words.words(start, stop)):
+            return _slot(words, start, stop, is_delimited=False)
+    return None
 
 
-def _closes(text: str, places: Spans, free: list[bool], start: int, end: int) -> bool:
-    """Return whether the words stand before a line edge, punctuation or explained text, and are no mark."""
-    low, high = places.starts[start], places.ends[end - 1]
-    after = text[high : places.starts[end] if end < len(free) else len(text)]
-    if text[low:high].isdigit() and _MARK.search(text[max(0, low - 20) : low]) and _AFTER_MARK.match(after):
+def _slot(words: Text, start: int, end: int, *, is_delimited: bool) -> Slot:
+    text, (low, high) = words.plain, words.place(start, end)
+    line = _line(text, low)
+    is_all = line.strip(" .,!?'\"`-*") == text[low:high]
+    is_apart = is_delimited and not text[high : high + 2].startswith(", ")
+    return Slot(tuple(words.numbers[start:end]), start, line, is_all, is_delimited, is_apart, _is_key(text, high))
+
+
+def _is_mark(words: Text, start: int, end: int) -> bool:
+    """Return whether a number only counts the lines of a list."""
+    text, (low, high) = words.plain, words.place(start, end)
+    if not text[low:high].isdigit() or not _MARK.search(text[max(0, low - 20) : low]):
         return False
-    return end == len(free) or not after.isspace() or "\n" in after or not free[end]
+    return (
+        _AFTER_MARK.match(text[high : words.spans().starts[end] if end < len(words.numbers) else len(text)]) is not None
+    )
 
 
 def _is_key(text: str, end: int) -> bool:

@@ -6,13 +6,11 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import compress, count, repeat
 from typing import NamedTuple
 
-from tracediff.graph.words import Spans, Vocabulary, spans, unescaped
+from tracediff.graph.words import SHINGLE, Spans, Vocabulary, spans, unescaped
 
-SHINGLE = 4
-"""Words that a partial match needs at least; shorter values count only in delimited places."""
 POSTINGS = 6
 """Places remembered for a shingle that several texts share: the first ones and the latest."""
 _OFFSET_BITS = 32
@@ -65,6 +63,9 @@ class Source:
         return sum(self._own[start:end])
 
 
+_OUTSIDE = Source("")
+
+
 class Piece(NamedTuple):
     """A short value that stands delimited in an output."""
 
@@ -76,9 +77,8 @@ class Piece(NamedTuple):
 
 # A value stands whole on its line (after a bullet), after a colon or equals sign, or in quotes or brackets.
 _PART = re.compile(
-    r"(?:^[ \t]*(?:[-*•][ \t]+|\d+[.)][ \t]+)?|[:=][ \t]*|[\"'`(\[{<>|*,;][ \t]*)"
-    r"(?P<value>[^\W_][^\n\"`()\[\]{}<>|*;:=,]{0,59}?)[.!?]?[ \t]*(?=$|[\"'`)\]}<>|*;,])",
-    re.MULTILINE,
+    r"[\n:=\"'`(\[{<>|*,;](?:(?<=\n)[ \t]*(?:[-*•][ \t]+|\d+[.)][ \t]+)?|[ \t]*)"
+    r"([^\W_][^\n\"'`()\[\]{}<>|*;:=,]{0,63}+)(?=[\n\"'`)\]}<>|*;,]|\Z)"
 )
 
 
@@ -95,15 +95,18 @@ class Sources:
         """Stripped text -> its source."""
         self.pieces: dict[tuple[int, ...], list[Piece]] = {}
         """Words of a short value -> where it stands, in order of time."""
-        self._parts: dict[tuple[int, ...], list[Piece]] = {}
+        self.parts: dict[tuple[int, ...], list[Piece]] = {}
+        """Words of a short value -> the outputs in which it stands delimited, in order of time."""
+        self.outside: set[str] = set()
+        """Lines that no call has put out."""
         self._unsplit: list[tuple[Source, Holder]] = []
-        self._firsts: dict[int, int] = {}
-        self.names: set[int] = set()
-        """First words of outputs that are short values as a whole."""
+        self._longest = 0
+        self.names: dict[int, int] = {}
+        """First words of outputs that are short values as a whole, each with the length of the longest."""
         self._inner_lines: set[str] = set()
         """Lines of outputs of several lines: what holds one may hold its neighbours too."""
         self._index: dict[int, int] = {}
-        """Hash of four words -> the first place where they stand: a source's rank and an offset in one number."""
+        """Hash of four words -> the rank of the first source in which they stand."""
         self._more: dict[int, list[int]] = {}
         self._indexed: list[Source] = [Source("")]
 
@@ -133,8 +136,8 @@ class Sources:
         if len(numbers) >= SHINGLE:
             self._index_all(self._put(source), numbers)
         elif numbers:
-            self._starts(numbers[0], len(numbers))
-            self.names.add(numbers[0])
+            self.names[numbers[0]] = max(len(numbers), self.names.get(numbers[0], 0))
+            self._longest = max(len(numbers), self._longest)
             piece = Piece(holder, is_whole=True, is_new=max(numbers) >= known)
             self.pieces.setdefault(tuple(numbers), []).append(piece)
 
@@ -145,9 +148,9 @@ class Sources:
         """
         if len(numbers) < SHINGLE:
             return
-        start = self._put(Source("", numbers=numbers))
+        rank = self._put(Source("", numbers=numbers))
         anchors = zip(numbers[::SHINGLE], numbers[1::SHINGLE], numbers[2::SHINGLE], numbers[3::SHINGLE], strict=False)
-        deque(map(self._index.setdefault, map(hash, anchors), count(start, SHINGLE)), maxlen=0)
+        deque(map(self._index.setdefault, map(hash, anchors), repeat(rank)), maxlen=0)
 
     def line(self, text: str) -> Source | None:
         """Return the output that is exactly this line, if no other output holds it among further lines."""
@@ -156,32 +159,50 @@ class Sources:
             return None
         return source
 
+    def field(self, line: str, value: str) -> Source | None:
+        """Return the output that is exactly the value after the key of a line; one without holders is from outside."""
+        if line.strip() in self._inner_lines:
+            return None
+        text = value.strip()
+        if text in self.whole:
+            return self.line(text)
+        return _OUTSIDE if text in self.outside else None
+
     def _put(self, source: Source) -> int:
-        """Return the place of the first word of a source, now indexed."""
+        """Return the rank of a source, now indexed."""
         source.rank = len(self._indexed)
         self._indexed.append(source)
-        return source.rank << _OFFSET_BITS
+        return source.rank
 
-    def _index_all(self, start: int, numbers: list[int]) -> None:
+    def _index_all(self, rank: int, numbers: list[int]) -> None:
         self.words.count(numbers)
         size = len(self._index)
-        known = list(map(self._index.setdefault, _shingles(numbers), count(start)))
+        known = list(map(self._index.setdefault, _shingles(numbers), repeat(rank)))
         if len(self._index) - size != len(known):
             more = self._more
-            for shingle, first, place in zip(_shingles(numbers), known, count(start)):
-                if first != place:
-                    others = more.setdefault(shingle, [])
-                    if len(others) >= POSTINGS:
-                        del others[POSTINGS // 2]
-                    others.append(place)
+            for at in compress(count(), map(rank.__ne__, known)):
+                others = more.setdefault(hash(tuple(numbers[at : at + SHINGLE])), [])
+                if others and others[-1] == rank:
+                    continue
+                if len(others) >= POSTINGS:
+                    del others[POSTINGS // 2]
+                others.append(rank)
 
     def seeds(self, numbers: list[int]) -> list[int | None]:
-        """Return for each position a place where its next four words may stand, never 0."""
+        """Return for each position the rank of a source where its next four words may stand, never 0."""
         return list(map(self._index.get, _shingles(numbers)))
 
-    def more(self, numbers: list[int]) -> list[int]:
-        """Return the further places of four words."""
-        return self._more.get(hash(tuple(numbers)), [])
+    def places(self, seed: int, numbers: list[int]) -> list[int]:
+        """Return every known place of four words, of which ``seed`` is the first source: rank and offset in one."""
+        found: list[int] = []
+        for rank in (seed, *self._more.get(hash(tuple(numbers)), ())):
+            words = self.numbers(self._indexed[rank])
+            at = -1
+            for _ in range(words.count(numbers[0])):
+                at = words.index(numbers[0], at + 1)
+                if words[at : at + SHINGLE] == numbers:
+                    found.append((rank << _OFFSET_BITS) + at)
+        return found
 
     def at(self, place: int) -> tuple[Source, int]:
         """Return the source that a place belongs to, and which of its words stands there."""
@@ -192,27 +213,29 @@ class Sources:
         """Return the indexed sources from a rank on, in order of time."""
         return self._indexed[rank:]
 
-    def _starts(self, word: int, length: int) -> None:
-        self._firsts[word] = max(length, self._firsts.get(word, 0))
+    def is_value(self, key: tuple[int, ...]) -> bool:
+        """Return whether these words are an output, or stand in outputs mostly on their own and not in sentences."""
+        if key in self.pieces:
+            return True
+        found = self.parts.get(key)
+        return found is not None and 2 * len(found) >= self.words.least(key)
 
-    def parts(self, key: tuple[int, ...]) -> list[Piece]:
-        """Return the outputs in which a short value stands delimited, in order of time."""
-        return self._parts.get(key, [])
-
-    def starters(self) -> dict[int, int]:
-        """Return the first words of all short values, each with the length of the longest."""
+    def longest(self) -> int:
+        """Return how many words the longest known short value has; 0 where there is none."""
         for source, holder in self._unsplit:
             if not (_MARK.search(source.text) or _EARLY_COMMA.match(source.text)):
                 continue
             seen: set[tuple[int, ...]] = set()
-            for match in _PART.finditer(unescaped(source.text)):
-                words = tuple(self.words.numbers(match["value"]))
+            for value in _PART.findall("\n" + unescaped(source.text)):
+                if value.count(" ") > SHINGLE:
+                    continue
+                words = tuple(self.words.numbers(value))
                 if 0 < len(words) < SHINGLE and words not in seen:
                     seen.add(words)
-                    self._starts(words[0], len(words))
-                    self._parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
+                    self._longest = max(len(words), self._longest)
+                    self.parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
         self._unsplit.clear()
-        return self._firsts
+        return self._longest
 
 
 def _shingles(numbers: list[int]) -> Iterator[int]:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate, chain, compress, count
+from itertools import accumulate, chain, compress, count, pairwise
 from operator import add, itemgetter, sub
 from typing import NamedTuple
 
+SHINGLE = 4
+"""Words that a partial match needs at least; shorter values count only in delimited places."""
 # Word characters in lower case, all else a space: three times as fast as a regular expression.
 _ASCII = "".join(chr(i).lower() if chr(i).isalnum() or chr(i) == "_" else " " for i in range(128))
 # Scripts without spaces between words: each character is a word.
 _CHARACTER = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
 _WIDE_WORD = re.compile(rf"[{_CHARACTER}]|[^\W{_CHARACTER}]+")
+# Word characters as they are, blanks but the line break as a space, all else as a line break.
+_STRETCHES = "".join(
+    chr(i) if chr(i).isalnum() or chr(i) == "_" else " " if chr(i).isspace() and chr(i) != "\n" else "\n"
+    for i in range(128)
+)
+_BETWEEN = re.compile(r"[^\w\s]|\n")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
 
@@ -81,14 +90,36 @@ class Vocabulary:
 
     def rare(self, numbers: Iterable[int], limit: int) -> list[int]:
         """Return the distinct words among these that sources hold, but not more often than ``limit`` times."""
-        counts = self._counted()
+        counts = self._counted(self._total >> 6)
         return [number for number in dict.fromkeys(numbers) if 0 < counts[number] <= limit]
+
+    def least(self, numbers: Iterable[int]) -> int:
+        """Return how often, about, the rarest of these words stands in sources."""
+        counts = self._counted(self._total >> 6)
+        return min(counts[number] for number in numbers)
 
     def bits(self, numbers: list[int]) -> float:
         """Return how surprising this sequence is: the sum of -log2 of each word's share of all sources."""
         counts = self._counted(self._total >> 6)
         limit = math.log2(self._total + 1)
         return sum(limit - math.log2(counts[number] or 1) for number in numbers)
+
+
+class Stretches(NamedTuple):
+    """The parts of an (unescaped) text between punctuation or line breaks, each one character apart."""
+
+    parts: list[str]
+    ends: list[int]
+    """Number of the word after each part."""
+
+
+def stretches(text: str) -> Stretches:
+    """Return the parts of a text that punctuation and line breaks leave."""
+    if text.isascii():
+        parts = text.translate(_STRETCHES).split("\n")
+        return Stretches(parts, list(accumulate(map(len, map(str.split, parts)))))
+    parts = _BETWEEN.split(text)
+    return Stretches(parts, list(accumulate(len(_WIDE_WORD.findall(part)) for part in parts)))
 
 
 class Spans(NamedTuple):
@@ -115,6 +146,7 @@ class Text:
     plain: str
     numbers: list[int]
     _spans: Spans | None = None
+    _stretches: Stretches | None = None
 
     def spans(self) -> Spans:
         """Return where each word stands, made on first use."""
@@ -122,7 +154,41 @@ class Text:
             self._spans = spans(self.plain)
         return self._spans
 
+    def stretches(self) -> Stretches:
+        """Return what stands between punctuation or line breaks, made on first use."""
+        if self._stretches is None:
+            self._stretches = stretches(self.plain)
+        return self._stretches
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Return where some words begin and end; without ``spans`` where they are all of a stretch."""
+        if self._spans is None:
+            parts, ends = self.stretches()
+            part = bisect_right(ends, start)
+            if ends[part] == end and start == (ends[part - 1] if part else 0):
+                text = parts[part]
+                low = sum(map(len, parts[:part])) + part
+                return low + len(text) - len(text.lstrip()), low + len(text.rstrip())
+        places = self.spans()
+        return places.starts[start], places.ends[end - 1]
+
     def words(self, start: int, end: int) -> str:
         """Return the text from one word to another."""
-        places = self.spans()
-        return self.plain[places.starts[start] : places.ends[end - 1]]
+        low, high = self.place(start, end)
+        return self.plain[low:high]
+
+
+def short_values(text: Text, gaps: list[tuple[int, int]]) -> list[tuple[int, int, tuple[int, ...]]]:
+    """Return (start, end, words) of what stands in the gaps between punctuation, line breaks or a gap's edges.
+
+    Only of up to three words: a longer one is found as a run of words.
+    """
+    numbers, cuts = text.numbers, text.stretches().ends
+    if gaps == [(0, len(numbers))]:
+        return [(a, b, tuple(numbers[a:b])) for a, b in pairwise((0, *cuts)) if 0 < b - a < SHINGLE]
+    starts = [start for start, _ in gaps]
+    found = []
+    for a, b in pairwise(sorted({0, *cuts, *chain.from_iterable(gaps)})):
+        if b - a < SHINGLE and (gap := bisect_right(starts, a)) and b <= gaps[gap - 1][1]:
+            found.append((a, b, tuple(numbers[a:b])))
+    return found
