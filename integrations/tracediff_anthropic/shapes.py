@@ -30,19 +30,21 @@ def _usage(usage: object) -> dict[str, Any]:
 
 def message_reply(answer: object) -> Reply:
     """Read a message: its texts, what was thought, parsed objects and tool calls, each in order."""
-    texts: list[str] = []
-    thoughts: list[str] = []
+    texts: list[Any] = []
+    thoughts: list[Any] = []
     parsed: list[Any] = []
     called: list[dict[str, Any]] = []
     for block in items(answer, "content"):
-        kind = read(block, "type")
+        fields = fields_of(block)
+        kind = fields.get("type")
         if kind == "text":
-            texts.append(read(block, "text"))
-            parsed += [value for value in (read(block, "parsed_output"),) if value is not None]
+            texts.append(fields.get("text"))
+            if (value := fields.get("parsed_output")) is not None:
+                parsed.append(value)
         elif kind == "thinking":
-            thoughts.append(read(block, "thinking"))
+            thoughts.append(fields.get("thinking"))
         elif kind in _TOOL_CALLS:
-            called.append({"id": read(block, "id"), "name": read(block, "name"), "arguments": read(block, "input")})
+            called.append({"id": fields.get("id"), "name": fields.get("name"), "arguments": fields.get("input")})
     output = filled(
         content=one_or_all(texts), thinking=one_or_all(thoughts), tool_calls=called, parsed=one_or_all(parsed)
     )
@@ -52,8 +54,9 @@ def message_reply(answer: object) -> Reply:
 
 def _said(answer: object, reasons: list[str]) -> Callable[[], dict[str, Any]]:
     """Return what reads the attributes of a message later, without holding the message."""
-    head = {"id": read(answer, "id"), "model": read(answer, "model")}
-    usage = dict(fields_of(read(answer, "usage")))
+    fields = fields_of(answer)
+    head = {"id": fields.get("id"), "model": fields.get("model")}
+    usage = dict(fields_of(fields.get("usage")))
     return lambda: answered(head, reasons, _usage(usage))
 
 
@@ -91,12 +94,13 @@ class MessageFold:
 
     def add(self, event: object) -> None:
         """Take in one event."""
-        kind = read(event, "type")
+        fields = fields_of(event)
+        kind = fields.get("type")
         if kind == "content_block_delta":
-            delta = read(event, "delta")
-            name = _PIECES.get(read(delta, "type"))
-            block = self._blocks.get(read(event, "index"))
-            if name is not None and block is not None and (piece := read(delta, name)):
+            delta = fields_of(fields.get("delta"))
+            name = _PIECES.get(delta.get("type"))  # type: ignore[arg-type]
+            block = self._blocks.get(fields.get("index"))  # type: ignore[arg-type]
+            if name is not None and block is not None and (piece := delta.get(name)):
                 block.pieces.append(piece)
         elif kind == "content_block_start":
             start = read(event, "content_block")
