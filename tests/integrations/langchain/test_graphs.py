@@ -27,6 +27,7 @@ def inferred(run, labels=()):
             if str(node.output).find(word) >= 0 and not node.is_container:
                 named[node.id] = f"{'llm' if node.kind == 'llm' else node.name}:{labels[word]}"
     edges = {(named[e.source.id], named[e.target.id]) for e in graph.edges if e.target.kind != "output"}
+    edges = {edge for edge in edges if not edge[1].startswith("_")}  # functions of langchain-openai's own
     if graph.output.kind == "output":
         output = {named[edge.source.id] for edge in graph.predecessors(graph.output)}
     else:
@@ -160,3 +161,23 @@ def test_an_interrupted_graph_is_no_error(load):
     nodes = [record for record in run.records if record.name == "ask"]
     assert [record.error for record in nodes] == [None, None]
     assert nodes[1].output == {"plan": "yes, all of it"}
+
+
+def test_exported_without_a_recording_a_run_is_one_tree_of_spans(load):
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    module = load("correcting")
+    kept, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    td.instrument(tracer_provider=provider)
+    module.program(module.INPUTS[0])
+    spans = {span.context.span_id: span for span in kept.get_finished_spans()}
+    roots = [span.name for span in spans.values() if span.parent is None]
+    assert roots == ["LangGraph"]
+    assert len({span.attributes["tracediff.run_id"] for span in spans.values()}) == 1
+    around = lambda span: spans[span.parent.span_id].name  # noqa: E731
+    assert [around(span) for span in spans.values() if span.name.startswith("chat ")] == ["ChatOpenAI"] * 4
+    assert sum(span.attributes.get("gen_ai.operation.name") == "chat" for span in spans.values()) == 4
+    assert {around(span) for span in spans.values() if span.name in ("retrieve", "rewrite", "answer")} == {"LangGraph"}
