@@ -34,7 +34,8 @@ class Scattered:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
         self._done = [0, 0]
-        self._where: dict[int, list[Source]] = {}
+        self._latest: dict[int, Source] = {}
+        """Word -> the latest output with it: one that repeats another's words is the nearer source."""
         self._lengths: dict[tuple[int, ...], list[tuple[Source, int]]] = {}
 
     def find(self, stretch: Stretch) -> Trace | None:
@@ -58,23 +59,13 @@ class Scattered:
         rare = self.sources.words.rare(numbers, _RARE)
         if len(rare) < _WORDS // 3:
             return None
-        for source in self._unread(0):
-            for number in self.sources.words.rare(self.sources.numbers(source), _RARE):
-                found = self._where.setdefault(number, [])
-                if len(found) <= _RARE:
-                    found.append(source)
-        votes: Counter[int] = Counter()
-        known: dict[int, Source] = {}
-        for number in rare:
-            found = self._where.get(number, [])
-            if len(found) <= _RARE:
-                for source in found:
-                    votes[id(source)] += 1
-                    known[id(source)] = source
+        for unread in self._unread(0):
+            self._latest.update(dict.fromkeys(self.sources.numbers(unread), unread))
+        votes = Counter(self._latest[number] for number in rare if number in self._latest)
         if not votes:
             return None
         top = max(votes.values())
-        source = next(known[key] for key in reversed(known) if votes[key] == top)  # the latest of equals
+        source = max((one for one, count in votes.items() if count == top), key=lambda one: one.rank)
         theirs = set(self.sources.numbers(source))
         inside = [number in theirs for number in numbers]
         first, last = inside.index(True), len(inside) - inside[::-1].index(True)
