@@ -89,7 +89,12 @@ def test_integrations_use_public_names_only():
     for path in sorted((ROOT / "integrations").rglob("*.py")):
         for target, line in imports(path, ".".join(path.relative_to(ROOT / "integrations").with_suffix("").parts)):
             if target.split(".")[0] == "tracediff" and target != "tracediff":
-                named = target == "tracediff.discover" or target.startswith(permitted) or target.count(".") == 1 and target.split(".")[1] in _public()
+                named = (
+                    target == "tracediff.discover"
+                    or target.startswith(permitted)
+                    or target.count(".") == 1
+                    and target.split(".")[1] in _public()
+                )
                 assert named, f"{path.relative_to(ROOT)}:{line} imports {target}"
 
 

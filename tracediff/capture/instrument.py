@@ -27,6 +27,7 @@ _FIRST_PARTY = {
     "anthropic": "tracediff_anthropic:install",
     "langchain": "tracediff_langchain:install",
     "langgraph": "tracediff_langgraph:install",
+    "llama_index": "tracediff_llama_index:install",
 }
 """Ours, for a source tree whose metadata is not installed; a registered entry of the same name wins."""
 

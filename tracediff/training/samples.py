@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,9 @@ class Binding:
         call = entry(program)
         name = _name_of(program)
         if call is not program:
-            return cls(call, name, (), (), f"{name} is an object with `invoke`", is_invoked=True)
+            wanted = _wanted_fields(program)
+            needs = "" if wanted else f"{name} is an object with `invoke`"
+            return cls(call, name, wanted, wanted, needs, is_invoked=True)
         try:
             signature = inspect.signature(call)
         except (TypeError, ValueError):
@@ -159,12 +162,14 @@ class Binding:
         """Return how ``sample`` is given to the program; raise UsageError that names the sample and what is missing."""
         fields = sample.fields
         if "input" in fields:
-            return self._from_named_input(sample) if "input" in self.parameters else self._from_input(sample)
+            is_named = "input" in self.parameters and not self.is_invoked
+            return self._from_named_input(sample) if is_named else self._from_input(sample)
         if self.needs_input:
             raise UsageError(f"{sample.label} has no field `input`, which is required: {self.needs_input}")
         kwargs = {name: fields[name] for name in self.parameters if name in fields}
         self._check_all(sample, kwargs)
-        return Arguments((), kwargs, {k: v for k, v in fields.items() if k != "id" and k not in kwargs})
+        labels = {k: v for k, v in fields.items() if k != "id" and k not in kwargs}
+        return Arguments((kwargs,), {}, labels) if self.is_invoked else Arguments((), kwargs, labels)
 
     def _from_named_input(self, sample: Sample) -> Arguments:
         """Return the arguments of a program with a parameter ``input``: that, and what it can't be called without."""
@@ -199,6 +204,25 @@ class Binding:
                     f"{sample.label}: its `input` {', '.join(wrong)}; {self.name} takes ({', '.join(self.parameters)})"
                 )
         return Arguments((), dict(value), labels)
+
+
+def _wanted_fields(program: object) -> tuple[str, ...]:
+    """Return the fields that an object with ``invoke`` says its one argument must have; empty where it says nothing.
+
+    LangChain's chains say it, as JSON schema. The state of a graph (which has channels) also holds what nodes write, so
+    there a label of the same name would leak: its samples need ``input``.
+    """
+    read = getattr(program, "get_input_jsonschema", None)
+    if not callable(read) or hasattr(program, "channels"):
+        return ()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            schema = read()
+        found = schema.get("required", ()) if schema.get("type") == "object" else ()
+        return tuple(str(name) for name in found)
+    except Exception:  # of a program that runs all the same
+        return ()
 
 
 def _name_of(program: object) -> str:
