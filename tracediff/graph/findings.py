@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from tracediff.graph.calls import Call
@@ -44,6 +45,14 @@ class Covered:
         if self._values is None:
             self._values = short_values(self.text, self.gaps)
         return self._values
+
+    def limits(self) -> set[int]:
+        """Return the words where a stretch between punctuation, line breaks or matches begins or ends."""
+        return {0, *self.text.stretches().ends, *chain.from_iterable(self.gaps)}
+
+    def is_open(self, start: int, end: int) -> bool:
+        """Return whether all words from ``start`` to ``end`` stand in one gap."""
+        return any(low <= start and end <= high for low, high in self.gaps)
 
     def without(self, more: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the gaps that are left when ``more`` is explained, too."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from tracediff.graph.calls import Call, leaves
@@ -82,6 +84,8 @@ def slots(sources: Sources, covered: Covered) -> list[Slot]:
         return []
     names, words = sources.names, covered.text
     known = {start: end for start, end, key in covered.values if sources.is_value(key)}
+    if not sources.joined.keys().isdisjoint(words.numbers):
+        known.update(_joined(sources, covered))
     limits: dict[int, int] = {}
     if not names.keys().isdisjoint(words.numbers):
         limits = {i: end for start, end in covered.gaps for i in range(start, end) if words.numbers[i] in names}
@@ -98,6 +102,18 @@ def slots(sources: Sources, covered: Covered) -> list[Slot]:
             found.append(_slot(words, position, end, is_delimited=True))
             done = end
     return found
+
+
+def _joined(sources: Sources, covered: Covered) -> Iterator[tuple[int, int]]:
+    """Return (start, end) of known values with punctuation within, which stand between further punctuation."""
+    numbers = covered.text.numbers
+    limits = covered.limits()
+    for start, end in pairwise(sorted(limits)):  # a start is never the last of them
+        ends = [start + len(key) for key in sources.joined.get(numbers[start], ()) if sources.is_value(key)]
+        whole = [stop for stop in ends if stop > end and stop in limits and covered.is_open(start, stop)]
+        whole = [stop for stop in whole if tuple(numbers[start:stop]) in sources.joined[numbers[start]]]
+        if whole:
+            yield start, max(whole)
 
 
 def _named(sources: Sources, words: Text, start: int, end: int, limit: int) -> Slot | None:

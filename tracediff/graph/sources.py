@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import compress, count, repeat
 from typing import NamedTuple
 
-from tracediff.graph.words import SHINGLE, Spans, Vocabulary, spans, unescaped
+from tracediff.graph.words import SHINGLE, Spans, Vocabulary, spans, stretches, unescaped
 
 POSTINGS = 6
 """Places remembered for a shingle that several texts share: the first ones and the latest."""
@@ -103,6 +103,8 @@ class Sources:
         self._longest = 0
         self.names: dict[int, int] = {}
         """First words of outputs that are short values as a whole, each with the length of the longest."""
+        self.joined: dict[int, set[tuple[int, ...]]] = {}
+        """First words of short values with punctuation within ("3.5", "U.S."), each with all such values."""
         self._inner_lines: set[str] = set()
         """Lines of outputs of several lines: what holds one may hold its neighbours too."""
         self._index: dict[int, int] = {}
@@ -139,7 +141,7 @@ class Sources:
             self.names[numbers[0]] = max(len(numbers), self.names.get(numbers[0], 0))
             self._longest = max(len(numbers), self._longest)
             piece = Piece(holder, is_whole=True, is_new=max(numbers) >= known)
-            self.pieces.setdefault(tuple(numbers), []).append(piece)
+            self._put_value(self.pieces, key, tuple(numbers), piece)
 
     def add_outside(self, numbers: list[int]) -> None:
         """Note words that no call has put out, so that later coincidences with them lose.
@@ -167,6 +169,13 @@ class Sources:
         if text in self.whole:
             return self.line(text)
         return _OUTSIDE if text in self.outside else None
+
+    def _put_value(
+        self, values: dict[tuple[int, ...], list[Piece]], text: str, words: tuple[int, ...], piece: Piece
+    ) -> None:
+        values.setdefault(words, []).append(piece)
+        if len(words) > 1 and any(0 < end < len(words) for end in stretches(unescaped(text)).ends):
+            self.joined.setdefault(words[0], set()).add(words)
 
     def _put(self, source: Source) -> int:
         """Return the rank of a source, now indexed."""
@@ -233,7 +242,7 @@ class Sources:
                 if 0 < len(words) < SHINGLE and words not in seen:
                     seen.add(words)
                     self._longest = max(len(words), self._longest)
-                    self.parts.setdefault(words, []).append(Piece(holder, is_whole=False, is_new=False))
+                    self._put_value(self.parts, value, words, Piece(holder, is_whole=False, is_new=False))
         self._unsplit.clear()
         return self._longest
 
