@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -334,11 +334,20 @@ def discover(
         print(terminal(_entry(entry, first)), end="")
     for step in found.file.steps:
         print(terminal(f"step {step.name} [{step.kind}]  {step.file}:{step.line}  {step.role}"))
-    for text in found.file.unexplained:
-        first = next(line.strip() for line in text["text"].splitlines() if line.strip())
-        print(terminal(f"not in the source: {text['role']} of {text['site'] or 'no function'}: {first[:80]}"))
+    for (role, site), texts in _by_site(found.file.unexplained).items():
+        first = next(line.strip() for line in texts[0].splitlines() if line.strip())
+        more = f" (and {len(texts) - 1} others)" if len(texts) > 1 else ""
+        print(terminal(f"not in the source: {role} of {site or found.file.program}{more}: {first[:80]}"))
     print(f"{found.requests} requests in {found.samples} runs. Wrote {out}: freeze or delete entries, then")
     print(f"tracediff optimize {program} --parameters {out} --train TRAIN.jsonl --val VAL.jsonl ...")
+
+
+def _by_site(unexplained: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], list[str]]:
+    """Return texts by role and calling function; the function is empty where a framework makes the calls."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for text in unexplained:
+        found.setdefault((text["role"], text["site"]), []).append(text["text"])
+    return found
 
 
 def _budget(calls: int | None, tokens: int | None, seconds: float | None) -> Mapping[str, Any] | None:

@@ -25,7 +25,8 @@ from tracediff.discover.source import Template
 from tracediff.parameters import split
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SHOWN = 200
+SHOWN = 200
+"""Characters kept of a text that no source explains."""
 _ASK = "Set trainable if it is a prompt"
 _WHOLE = f"the whole user message: the input of a demo, or a prompt? {_ASK}"
 _LISTED = f"one of several texts in a list, not in every call: data, or a prompt? {_ASK}"
@@ -119,7 +120,7 @@ def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
             ]
             found += used
             if not matches and place.text.strip() and not _is_declared(place.text, call.declared):
-                unexplained[place.role, call.site, place.text[:_SHOWN]] = None
+                unexplained[place.role, call.site, place.text[:SHOWN]] = None
         requests.append(_request(call, found))
         used_by.append(found)
         for use in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tracediff import discover
@@ -58,8 +59,22 @@ def discover_parameters(program: object, data: Data, *, limit: int = 5, max_in_f
             "prompts come from elsewhere, declare them with @tracediff.trainable_prompt"
         )
     steps = steps_between_calls([execution.run for execution in executions], functions)
-    file = discover.ParameterFile(name, findings.parameters, tuple(findings.unexplained), steps)
+    given = {text.strip() for sample in samples for text in _texts(sample.fields)}
+    unexplained = tuple(text for text in findings.unexplained if text["text"].strip() not in given)
+    file = discover.ParameterFile(name, findings.parameters, unexplained, steps)
     return Discovery(file, len(samples), len(watcher.sent), told)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts of a sample: a message that is one of them is data, no prompt that could not be found."""
+    if isinstance(value, str):
+        yield value[: discover.SHOWN]
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _texts(item)
 
 
 def _fault(execution: Execution) -> str:
