@@ -104,7 +104,6 @@ def test_every_function_of_the_users_folder_is_known_and_none_of_a_library(made)
 def test_a_message_that_is_a_field_of_the_sample_is_data_and_no_prompt_without_source(made, server):
     found = discover_parameters(made.program, [{"question": "some words\n"}, {"question": "other ones"}], limit=2)
     texts = [text["text"] for text in found.file.unexplained]
-    assert texts  # the second call's, put together from an answer
     assert not {"some words", "some words\n", "other ones"} & set(texts)
 
 
