@@ -10,7 +10,7 @@ from typing import Any
 
 from tracediff import attributes as keys
 from tracediff.capture.stainless import Reply, Shape
-from tracediff.capture.stainless.shape import WholeOnly, answered, fields_of, filled, items, one_or_all, read
+from tracediff.capture.stainless.shape import WholeOnly, answered, fields_of, filled, items, numbered, one_or_all, read
 
 _TOOL_CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 
@@ -98,15 +98,15 @@ class MessageFold:
         kind = fields.get("type")
         if kind == "content_block_delta":
             delta = fields_of(fields.get("delta"))
-            name = _PIECES.get(delta.get("type"))  # type: ignore[arg-type]
-            block = self._blocks.get(fields.get("index"))  # type: ignore[arg-type]
-            if name is not None and block is not None and (piece := delta.get(name)):
+            name = _PIECES.get(str(delta.get("type")))
+            block = self._blocks.get(numbered(fields.get("index"), -1))
+            if name is not None and block is not None and isinstance(piece := delta.get(name), str):
                 block.pieces.append(piece)
         elif kind == "content_block_start":
             start = read(event, "content_block")
             begun = _Block(str(read(start, "type")), start)
             begun.pieces += [text for text in (read(start, begun.kind),) if isinstance(text, str) and text]
-            self._blocks[read(event, "index")] = begun
+            self._blocks[numbered(fields.get("index"), len(self._blocks))] = begun
         elif kind == "message_start":
             self._message = read(event, "message")
             self._count(read(self._message, "usage"))

@@ -9,7 +9,17 @@ from typing import Any
 
 from tracediff import attributes as keys
 from tracediff.capture.stainless import Reply, Shape
-from tracediff.capture.stainless.shape import WholeOnly, answered, fields_of, filled, first, items, one_or_all, read
+from tracediff.capture.stainless.shape import (
+    WholeOnly,
+    answered,
+    fields_of,
+    filled,
+    first,
+    items,
+    numbered,
+    one_or_all,
+    read,
+)
 from tracediff.capture.values import Placeholder
 
 
@@ -54,7 +64,7 @@ def _chat_message(message: object) -> dict[str, Any]:
         return {"content": content} if (content := fields.get("content")) else {}  # what most are
     called = [
         filled(id=read(call, "id"), name=read(body, "name"), arguments=first(body, "arguments", "input"))
-        for call in fields.get("tool_calls") or ()
+        for call in items(fields, "tool_calls")
         if (body := read(call, "function") or read(call, "custom")) is not None
     ]
     if (legacy := fields.get("function_call")) is not None:
@@ -66,7 +76,7 @@ def _chat_message(message: object) -> dict[str, Any]:
 def _choices_reply(answer: object, output_of: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Reply:
     """Read an answer that is a list of choices."""
     fields = fields_of(answer)
-    choices = [fields_of(choice) for choice in fields.get("choices") or ()]
+    choices = [fields_of(choice) for choice in items(fields, "choices")]
     reasons = [reason for choice in choices if (reason := choice.get("finish_reason"))]
     whole = bool(choices) and len(reasons) == len(choices)
     output = one_or_all([output_of(choice) for choice in choices])
@@ -95,22 +105,22 @@ class _Choice:
     def add(self, delta: object) -> None:
         """Take in one delta."""
         fields = fields_of(delta)
-        if text := fields.get("content"):
+        if (text := fields.get("content")) and isinstance(text, str):
             self.content.append(text)
-        if text := fields.get("refusal"):
+        if (text := fields.get("refusal")) and isinstance(text, str):
             self.refusal.append(text)
-        for position, piece in enumerate(fields.get("tool_calls") or ()):
+        for position, piece in enumerate(items(fields, "tool_calls")):
             self._add_call(position, piece)
         if (legacy := fields.get("function_call")) is not None:
             self._add_call(0, {"function": legacy})
 
     def _add_call(self, position: int, piece: object) -> None:
-        index = read(piece, "index")
-        call = self.calls.setdefault(position if index is None else index, {"id": None, "name": None, "arguments": []})
+        index = numbered(read(piece, "index"), position)
+        call = self.calls.setdefault(index, {"id": None, "name": None, "arguments": []})
         call["id"] = call["id"] or read(piece, "id")
-        function = read(piece, "function")
-        call["name"] = call["name"] or read(function, "name")
-        if text := read(function, "arguments"):
+        body = read(piece, "function") or read(piece, "custom")
+        call["name"] = call["name"] or read(body, "name")
+        if isinstance(text := first(body, "arguments", "input"), str):
             call["arguments"].append(text)
 
     def message(self) -> dict[str, Any]:
@@ -136,15 +146,15 @@ class ChatFold:
         if self._head is None:
             self._head = event
         said = fields_of(event)
-        for choice in said.get("choices") or ():
+        for choice in items(said, "choices"):
             fields = fields_of(choice)
-            index = fields.get("index") or 0
+            index = numbered(fields.get("index"))
             state = self._choices.get(index)
             if state is None:
                 state = self._choices[index] = _Choice()
             if not self._is_legacy:
                 state.add(fields.get("delta"))
-            elif text := fields.get("text"):
+            elif isinstance(text := fields.get("text"), str):
                 state.content.append(text)
             state.finish_reason = fields.get("finish_reason") or state.finish_reason
         self._usage = said.get("usage") or self._usage
@@ -213,8 +223,8 @@ class ResponsesFold:
     def add(self, event: object) -> None:
         """Take in one event."""
         kind = read(event, "type")
-        if kind == "response.output_text.delta" and (text := read(event, "delta")):
-            at = (read(event, "output_index") or 0, read(event, "content_index") or 0)
+        if kind == "response.output_text.delta" and isinstance(text := read(event, "delta"), str):
+            at = numbered(read(event, "output_index")), numbered(read(event, "content_index"))
             self._texts.setdefault(at, []).append(text)
         elif kind in _FINAL or kind in _BEGUN:
             self._response = read(event, "response")

@@ -110,6 +110,11 @@ def items(source: object, key: str) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
 
 
+def numbered(index: object, default: int = 0) -> int:
+    """Return the index of a part of a stream; a provider may send anything there."""
+    return index if type(index) is int else default
+
+
 def filled(**fields: Any) -> dict[str, Any]:
     """Return the fields that hold something."""
     return {
