@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import compress, count
 from typing import NamedTuple
 
 from tracediff.graph.sources import Source, Sources
@@ -67,11 +66,9 @@ class _Stretch(NamedTuple):
 def _stretches(sources: Sources, numbers: list[int]) -> list[_Stretch]:
     """Return the maximal matches, left to right."""
     found: list[_Stretch] = []
-    seeds = sources.seeds(numbers)
     position = 0
-    for hit in compress(count(), seeds):
-        seed = seeds[hit]
-        if seed is None or hit < position:
+    for hit, seed in sources.seeds(numbers):
+        if hit < position:
             continue
         best = _Stretch(hit, hit, [])
         for place in sources.places(seed, numbers[hit : hit + SHINGLE]):

@@ -13,6 +13,8 @@ from tracediff.graph.words import SHINGLE, Spans, Vocabulary, spans, stretches, 
 
 POSTINGS = 6
 """Places remembered for a shingle that several texts share: the first ones and the latest."""
+LONG_RUN = 1 << 16
+"""Words of outputs from which on four words of a part of one are taken for chance."""
 _OFFSET_BITS = 32
 
 
@@ -110,6 +112,8 @@ class Sources:
         self._index: dict[int, int] = {}
         """Hash of four words -> the rank of the first source in which they stand."""
         self._more: dict[int, list[int]] = {}
+        self._fours: set[int] = set()
+        """Hashes of the sources that are just four words."""
         self._indexed: list[Source] = [Source("")]
 
     def numbers(self, source: Source) -> list[int]:
@@ -136,6 +140,8 @@ class Sources:
         if literals is None and len(key) > 3 and len(numbers) > 1:
             self._unsplit.append((source, holder))
         if len(numbers) >= SHINGLE:
+            if len(numbers) == SHINGLE:
+                self._fours.add(hash(tuple(numbers)))
             self._index_all(self._put(source), numbers)
         elif numbers:
             self.names[numbers[0]] = max(len(numbers), self.names.get(numbers[0], 0))
@@ -197,9 +203,22 @@ class Sources:
                     del others[POSTINGS // 2]
                 others.append(rank)
 
-    def seeds(self, numbers: list[int]) -> list[int | None]:
-        """Return for each position the rank of a source where its next four words may stand, never 0."""
-        return list(map(self._index.get, _shingles(numbers)))
+    def seeds(self, numbers: list[int]) -> Iterator[tuple[int, int]]:
+        """Yield positions whose next four words may stand in sources, and the rank of the first of these, in order.
+
+        In a long run, where four words are found by chance and prove nothing, five are needed unless the four are a
+        whole output: so every other position is enough.
+        """
+        step = 1 if self.words.total < LONG_RUN else 2
+        found = list(map(self._index.get, _shingles(numbers, 0, step)))
+        seeds = zip(compress(count(0, step), found), filter(None, found), strict=True)
+        if step == 1 or not self._fours:
+            return seeds
+        between = list(_shingles(numbers, 1, step))
+        if self._fours.isdisjoint(between):
+            return seeds
+        wholes = ((1 + step * at, self._index[four]) for at, four in enumerate(between) if four in self._fours)
+        return iter(sorted([*seeds, *wholes]))
 
     def places(self, seed: int, numbers: list[int]) -> list[int]:
         """Return every known place of four words, of which ``seed`` is the first source: rank and offset in one."""
@@ -247,6 +266,7 @@ class Sources:
         return self._longest
 
 
-def _shingles(numbers: list[int]) -> Iterator[int]:
-    """Return the hash of each four words in a row; whoever finds one compares the words."""
-    return map(hash, zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False))
+def _shingles(numbers: list[int], first: int = 0, step: int = 1) -> Iterator[int]:
+    """Return the hash of four words in a row from each position on; whoever finds one compares the words."""
+    following = (numbers[first + i :: step] for i in range(SHINGLE))
+    return map(hash, zip(*following, strict=False))
