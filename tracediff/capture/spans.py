@@ -28,7 +28,7 @@ from tracediff.errors import UsageError
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
-    from tracediff.capture.delivery import ExportReport, Outlet
+    from tracediff.capture.delivery import ExportReport, Outlet, Spare
     from tracediff.capture.recorder import Call
     from tracediff.capture.recording import Recording
 
@@ -130,10 +130,11 @@ class _Exit:
 
     def __init__(self) -> None:
         self.timeout_s: float | None = None
+        self.spare: Spare | None = None
 
     def __call__(self) -> None:
-        if self.timeout_s is not None:
-            shutdown_export(self.timeout_s)
+        if self.timeout_s is not None and is_on():
+            way_out()[1].shutdown(self.timeout_s, self.spare)
 
 
 _exit = _Exit()
@@ -146,6 +147,9 @@ def bound_exit(timeout_s: float | None) -> None:
     _exit.timeout_s = timeout_s
     atexit.unregister(_exit)
     if timeout_s is not None:
+        from tracediff.capture.delivery import Spare
+
+        _exit.spare = _exit.spare or Spare()
         atexit.register(_exit)
 
 
