@@ -109,7 +109,7 @@ class Spare:
         self._calls.get()()
 
     def run(self, call: Callable[[], None], timeout_s: float) -> bool:
-        """Run ``call``, wait ``timeout_s`` at most, and return whether the thread was there: a fork leaves it behind."""
+        """Run ``call``, wait ``timeout_s`` at most, and return whether the thread was there: forks lose it."""
         if not self._thread.is_alive():
             return False
         self._calls.put(call)
