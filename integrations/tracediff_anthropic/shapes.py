@@ -10,7 +10,17 @@ from typing import Any
 
 from tracediff import attributes as keys
 from tracediff.capture.stainless import Reply, Shape
-from tracediff.capture.stainless.shape import WholeOnly, answered, fields_of, filled, items, numbered, one_or_all, read
+from tracediff.capture.stainless.shape import (
+    WholeOnly,
+    answered,
+    count_reply,
+    fields_of,
+    filled,
+    items,
+    numbered,
+    one_or_all,
+    read,
+)
 
 _TOOL_CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 
@@ -137,12 +147,6 @@ class MessageFold:
                 "usage": self._usage,
             }
         )
-
-
-def count_reply(answer: object) -> Reply:
-    """Read a token count: it is the answer, not what the call used."""
-    count = read(answer, "input_tokens")
-    return Reply(None if count is None else {"input_tokens": count}, dict, count is not None)
 
 
 _INPUTS = ("system", "messages", "tools")

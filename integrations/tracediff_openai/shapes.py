@@ -1,4 +1,4 @@
-"""Call shapes of the openai client: chat completions, responses, legacy completions, embeddings."""
+"""Call shapes of the openai client: chat completions, responses, token counts, legacy completions, embeddings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tracediff.capture.stainless import Reply, Shape
 from tracediff.capture.stainless.shape import (
     WholeOnly,
     answered,
+    count_reply,
     fields_of,
     filled,
     first,
@@ -57,10 +58,16 @@ def _said(answer: object, finish_reasons: list[str]) -> Callable[[], dict[str, A
 # Chat completions
 
 
+_THOUGHTS = ("reasoning_content", "reasoning")
+"""Where other providers of the same API put what was thought."""
+_BESIDE = ("tool_calls", "function_call", "refusal", "audio", *_THOUGHTS)
+"""Fields of a message beside its text."""
+
+
 def _chat_message(message: object) -> dict[str, Any]:
     """Return an assistant message without its role and empty fields; parsed objects are the program's own."""
     fields = fields_of(message)
-    if not (fields.get("tool_calls") or fields.get("function_call") or fields.get("refusal") or "parsed" in fields):
+    if not any(fields.get(name) for name in _BESIDE) and "parsed" not in fields:
         return {"content": content} if (content := fields.get("content")) else {}  # what most are
     called = [
         filled(id=read(call, "id"), name=read(body, "name"), arguments=first(body, "arguments", "input"))
@@ -69,8 +76,14 @@ def _chat_message(message: object) -> dict[str, Any]:
     ]
     if (legacy := fields.get("function_call")) is not None:
         called.append(filled(name=read(legacy, "name"), arguments=read(legacy, "arguments")))
-    found = {"content": fields.get("content"), "refusal": fields.get("refusal"), "tool_calls": called}
-    return filled(**found, parsed=fields.get("parsed"))
+    return filled(
+        content=fields.get("content"),
+        transcript=read(fields.get("audio"), "transcript"),
+        thinking=first(fields, *_THOUGHTS),
+        refusal=fields.get("refusal"),
+        tool_calls=called,
+        parsed=fields.get("parsed"),
+    )
 
 
 def _choices_reply(answer: object, output_of: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Reply:
@@ -93,26 +106,34 @@ def completion_reply(answer: object) -> Reply:
     return _choices_reply(answer, lambda choice: filled(content=choice.get("text")))
 
 
+_PIECES = {"content": "content", "refusal": "refusal", "audio": "transcript", **dict.fromkeys(_THOUGHTS, "thinking")}
+"""Field of a delta -> field of the message."""
+
+
 @dataclass(slots=True)
 class _Choice:
     """One choice of a stream while it grows."""
 
-    content: list[str] = field(default_factory=list)
-    refusal: list[str] = field(default_factory=list)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    """Field of the message -> its pieces."""
     calls: dict[int, dict[str, Any]] = field(default_factory=dict)
     finish_reason: str | None = None
 
     def add(self, delta: object) -> None:
         """Take in one delta."""
         fields = fields_of(delta)
-        if (text := fields.get("content")) and isinstance(text, str):
-            self.content.append(text)
-        if (text := fields.get("refusal")) and isinstance(text, str):
-            self.refusal.append(text)
+        for name, piece in fields.items():
+            if piece and (known := _PIECES.get(name)) is not None:
+                self.put(known, piece if name != "audio" else read(piece, "transcript"))
         for position, piece in enumerate(items(fields, "tool_calls")):
             self._add_call(position, piece)
         if (legacy := fields.get("function_call")) is not None:
             self._add_call(0, {"function": legacy})
+
+    def put(self, name: str, piece: object) -> None:
+        """Take in a piece of one field."""
+        if isinstance(piece, str):
+            self.texts.setdefault(name, []).append(piece)
 
     def _add_call(self, position: int, piece: object) -> None:
         index = numbered(read(piece, "index"), position)
@@ -129,7 +150,7 @@ class _Choice:
             filled(id=call["id"], name=call["name"], arguments="".join(call["arguments"]))
             for _, call in sorted(self.calls.items())
         ]
-        return filled(content="".join(self.content), refusal="".join(self.refusal), tool_calls=called)
+        return filled(**{name: "".join(pieces) for name, pieces in sorted(self.texts.items())}, tool_calls=called)
 
 
 class ChatFold:
@@ -154,8 +175,8 @@ class ChatFold:
                 state = self._choices[index] = _Choice()
             if not self._is_legacy:
                 state.add(fields.get("delta"))
-            elif isinstance(text := fields.get("text"), str):
-                state.content.append(text)
+            else:
+                state.put("content", fields.get("text"))
             state.finish_reason = fields.get("finish_reason") or state.finish_reason
         self._usage = said.get("usage") or self._usage
 
@@ -174,6 +195,7 @@ class ChatFold:
 def responses_reply(answer: object) -> Reply:
     """Read a response: its message texts, refusals and function calls, in order."""
     texts: list[str] = []
+    thoughts: list[str] = []
     refusals: list[str] = []
     called: list[dict[str, Any]] = []
     parsed: list[Any] = []
@@ -181,12 +203,20 @@ def responses_reply(answer: object) -> Reply:
         if read(item, "type") in ("function_call", "custom_tool_call"):
             arguments = first(item, "arguments", "input")
             called.append(filled(id=read(item, "call_id"), name=read(item, "name"), arguments=arguments))
+        if read(item, "type") == "reasoning":
+            thoughts += [
+                text for part in (*items(item, "summary"), *items(item, "content")) if (text := read(part, "text"))
+            ]
         for part in items(item, "content") if read(item, "type") == "message" else []:
             texts += [text for text in (read(part, "text"),) if text]
             refusals += [text for text in (read(part, "refusal"),) if text]
             parsed += [value for value in (read(part, "parsed"),) if value is not None]
     output = filled(
-        content=one_or_all(texts), refusal=one_or_all(refusals), tool_calls=called, parsed=one_or_all(parsed)
+        content=one_or_all(texts),
+        thinking=one_or_all(thoughts),
+        refusal=one_or_all(refusals),
+        tool_calls=called,
+        parsed=one_or_all(parsed),
     )
     reasons = _response_reasons(answer, bool(called))
     return Reply(output or None, _said(answer, reasons), bool(reasons))
@@ -251,10 +281,12 @@ def embeddings_reply(answer: object) -> Reply:
     return Reply(output, _said(answer, []), bool(vectors), held)
 
 
+_INPUTS = ("instructions", "input", "tools", "prompt")
 _SHAPES = {
     "/chat/completions": Shape("chat", "chat", ("messages", "tools", "functions"), chat_reply, ChatFold),
-    "/responses": Shape(
-        "responses", "chat", ("instructions", "input", "tools", "prompt"), responses_reply, ResponsesFold
+    "/responses": Shape("responses", "chat", _INPUTS, responses_reply, ResponsesFold),
+    "/responses/input_tokens": Shape(
+        "input_tokens", "count_tokens", _INPUTS, count_reply, functools.partial(WholeOnly, count_reply), kind="function"
     ),
     "/embeddings": Shape(
         "embeddings",

@@ -43,6 +43,22 @@ def tool_chunks():
     ]
 
 
+def spoken(text="There are seven."):
+    """An answer in sound, with its transcript."""
+    found = chat(None)
+    found["choices"][0]["message"]["audio"] = {"id": "audio_1", "data": "UklGRg==", "expires_at": 1, "transcript": text}
+    return found
+
+
+def spoken_chunks(pieces=("There ", "are ", "seven.")):
+    begun = [
+        chunk({"role": "assistant", "audio": {"id": "audio_1", "transcript": ""}}),
+        chunk({"audio": {"data": "Ukl"}}),
+    ]
+    said = [chunk({"audio": {"id": "audio_1", "transcript": piece}}) for piece in pieces]
+    return [*begun, *said, chunk({}, "stop"), chunk(usage=USAGE)]
+
+
 def response(text=TEXT, status="completed", calls=()):
     part = {"type": "output_text", "text": text, "annotations": []}
     message = {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": [part]}

@@ -225,6 +225,14 @@ async def acount(api, asked):
     return seen(await api.count_tokens(**asked))
 
 
+def count_input(api, asked):
+    return seen(api.count(**asked))
+
+
+async def acount_input(api, asked):
+    return seen(await api.count(**asked))
+
+
 WHOLE = (create, raw, streaming_parse, streaming_bytes, acreate, araw, astreaming_parse, astreaming_bytes)
 STREAMED = (
     stream,

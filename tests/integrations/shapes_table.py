@@ -123,7 +123,14 @@ def _openai():
     called = as_json(bodies.chat(None, "tool_calls", [bodies.CALL]))
     pictured = {**CHAT, "messages": [{"role": "user", "content": [IMAGE, {"type": "text", "text": "Count."}]}]}
     create = "chat.completions.create"
-    for extra in ("AzureOpenAI",):
+    for mode in (modes.create, modes.raw, modes.stream, modes.acreate, modes.astream):
+        is_streamed = mode in (modes.stream, modes.astream)
+        answer, text = (response_sse, SEVEN) if is_streamed else (response, bodies.TEXT)
+        made.append(Case("openai", "beta.responses.create", mode, RESPONSES, answer, text))
+    for mode in (modes.count_input, modes.acount_input):
+        counts = as_json({"object": "response.input_tokens", "input_tokens": 12})
+        made.append(Case("openai", "responses.input_tokens.count", mode, RESPONSES, counts, {"input_tokens": 12}))
+    for extra in ("AzureOpenAI", "BedrockOpenAI"):
         for mode in (modes.create, modes.stream, modes.acreate, modes.astream):
             case = chat if mode in (modes.create, modes.acreate) else streamed
             text = bodies.TEXT if case is chat else SEVEN
@@ -142,6 +149,8 @@ def _openai():
             "with tools",
         ),
         Case("openai", create, modes.create, pictured, chat, bodies.TEXT, "with an image"),
+        Case("openai", create, modes.create, CHAT, as_json(bodies.spoken()), {"transcript": SEVEN}, "with audio"),
+        Case("openai", create, modes.stream, CHAT, events(bodies.spoken_chunks()), {"transcript": SEVEN}, "with audio"),
     ]
 
 
@@ -228,6 +237,8 @@ class Clients:
             case "AzureOpenAI":
                 del settings["base_url"]
                 settings |= {"api_key": "k", "azure_endpoint": self._root, "api_version": "v"}
+            case "BedrockOpenAI":
+                settings |= {"api_key": "k", "base_url": f"{self._root}/v1"}
             case "AnthropicVertex":
                 settings |= {"access_token": "k", "region": "r", "project_id": "p"}
             case "AnthropicBedrock":
@@ -293,6 +304,7 @@ _SAYS = {
     "raw_parse": "structured output, `with_raw_response`",
     "count": "the count",
     "raw_count": "the count, `with_raw_response`",
+    "count_input": "the count",
 }
 """Mode -> what the program does; one with an ``a`` before it is the same of the async client."""
 

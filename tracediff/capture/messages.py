@@ -71,7 +71,8 @@ def _of_answer(choice: Value) -> list[dict[str, Any]]:
     if (whole := _string(choice)) is not None:
         return [_text(whole)]
     parts = [{"type": "reasoning", "content": text} for text in _texts(field_of(choice, "thinking"))]
-    parts += [_text(text) for text in _texts(field_of(choice, "content"))]
+    for key in ("content", "transcript"):
+        parts += [_text(text) for text in _texts(field_of(choice, key))]
     parts += [{"type": "refusal", "content": text} for text in _texts(field_of(choice, "refusal"))]
     return parts + [_call(call) for call in _listed(field_of(choice, "tool_calls"))]
 

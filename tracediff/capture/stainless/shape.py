@@ -139,6 +139,12 @@ def answered(source: object, finish_reasons: list[str], counts: Mapping[str, Any
     return found
 
 
+def count_reply(answer: object) -> Reply:
+    """Read a token count: it is the answer, not what the call used."""
+    count = read(answer, "input_tokens")
+    return Reply(None if count is None else {"input_tokens": count}, dict, count is not None)
+
+
 # Requests
 
 _SETTINGS = {
