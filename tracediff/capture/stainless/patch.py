@@ -87,6 +87,7 @@ class _Patch:
             made = once(owner, frozenset(owners), made, called, is_async=is_async)
         replaced: Any = functools.wraps(original)(made)
         replaced.__signature__ = inspect.signature(original)  # for those who do not follow __wrapped__
+        replaced.__kwdefaults__ = getattr(original, "__kwdefaults__", None)
         self._patched.append((owner, original, replaced))
         owner.request = replaced
 
