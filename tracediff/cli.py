@@ -297,7 +297,8 @@ def params(
 def _entry(entry: Any, text: str) -> str:
     """Return one entry of a parameters file for the terminal."""
     note = f"\n({entry.note})" if entry.note else ""
-    return f"{entry.name} [{entry.status}]  {entry.file}:{entry.line}  {entry.role}{note}\n{text}\n"
+    place = f"{entry.file}:{entry.line}" if entry.file else "in no source"
+    return f"{entry.name} [{entry.status}]  {place}  {entry.role}{note}\n{text}\n"
 
 
 @app.command()

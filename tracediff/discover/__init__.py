@@ -5,12 +5,11 @@ in a file that a person edits, ``discovered`` and ``activate`` put it to use.
 """
 
 from tracediff.discover.given import add_template
-from tracediff.discover.observe import SHOWN, Findings, Observation, find
+from tracediff.discover.observe import Findings, Observation, find
 from tracediff.discover.parameterfile import Discovered, ParameterFile, load, save
 from tracediff.discover.replace import Overlay, activate, discovered
 
 __all__ = [
-    "SHOWN",
     "Discovered",
     "Findings",
     "Observation",

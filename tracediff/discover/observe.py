@@ -20,12 +20,13 @@ from tracediff.discover.index import SourceIndex
 from tracediff.discover.naming import is_named_as_data, is_named_as_prompt, is_named_as_search
 from tracediff.discover.parameterfile import Discovered, Status
 from tracediff.discover.requests import SYSTEM, USER, Place, places, tool_names
-from tracediff.discover.sites import Request, site_keys
+from tracediff.discover.sites import Request, fresh_name, site_keys
 from tracediff.discover.source import Template
+from tracediff.discover.unlocated import Missing, unlocated
 from tracediff.parameters import split
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-SHOWN = 200
+_SHOWN = 200
 """Characters kept of a text that no source explains."""
 _ASK = "Set trainable if it is a prompt"
 _WHOLE = f"the whole user message: the input of a demo, or a prompt? {_ASK}"
@@ -98,17 +99,21 @@ class Findings:
     """Of each observed call, in order: the key of its site."""
 
 
-def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
-    """Return the parameters of the observed requests, in order of first use."""
+def find(sent: Sequence[Sent], index: SourceIndex | None = None, given: Iterable[str] = ()) -> Findings:
+    """Return the parameters of the observed requests, in order of first use.
+
+    ``given`` are texts that the program was called with: a message that is one of them is data.
+    """
     index = index or SourceIndex()
     files = dict.fromkeys(file for call in sent for file in call.caller.files)
     explainer: Explainer[Template] = Explainer(list(_entries(index.templates(files))), is_strict=True)
     uses: dict[int, list[_Use]] = {}
     findings = Findings()
-    unexplained: dict[tuple[str, str, str], None] = {}
+    missing: list[tuple[int, Place]] = []
+    data = {"", *(text.strip() for text in given)}
     requests: list[Request] = []
     used_by: list[list[_Use]] = []
-    for call in sent:
+    for number, call in enumerate(sent):
         found: list[_Use] = []
         for place in call.places:
             matches = explainer.explain(place.text, call.site, call.caller.modules)
@@ -119,8 +124,8 @@ def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
                 if not _is_declared(place.text[match.found.start : match.found.end], call.declared)
             ]
             found += used
-            if not matches and place.text.strip() and not _is_declared(place.text, call.declared):
-                unexplained[place.role, call.site, place.text[:SHOWN]] = None
+            if not matches and place.text.strip() not in data and not _is_declared(place.text, call.declared):
+                missing.append((number, place))
         requests.append(_request(call, found))
         used_by.append(found)
         for use in found:
@@ -129,9 +134,21 @@ def find(sent: Sequence[Sent], index: SourceIndex | None = None) -> Findings:
     for key, found in zip(findings.groups, used_by, strict=True):
         for use in found:
             use.group = key
-    findings.parameters = tuple(_parameters(uses.values(), Counter(findings.groups)))
-    findings.unexplained = [{"role": role, "site": site, "text": text} for role, site, text in unexplained]
+    located = tuple(_parameters(uses.values(), Counter(findings.groups)))
+    without = [
+        Missing(findings.groups[number], sent[number].site, place, _beside(sent[number], place))
+        for number, place in missing
+    ]
+    folded = tuple(unlocated(without, (parameter.name for parameter in located)))
+    findings.parameters = (*located, *(parameter for parameter, _ in folded))
+    known = {text for _, texts in folded for text in texts}
+    left = dict.fromkeys((m.place.role, m.site, m.place.text[:_SHOWN]) for m in without if m.place.text not in known)
+    findings.unexplained = [{"role": role, "site": site, "text": text} for role, site, text in left]
     return findings
+
+
+def _beside(call: Sent, place: Place) -> tuple[str, ...]:
+    return tuple(other.text for other in call.places if other is not place)
 
 
 def _entries(templates: Iterable[Template]) -> Iterator[Entry[Template]]:
@@ -182,7 +199,7 @@ def _parameters(groups: Iterable[list[_Use]], calls: Mapping[str, int]) -> Itera
         text, variables = _text(same)
         status, note = _status(same, calls)
         sites = tuple(dict.fromkeys(use.call.site for use in uses))
-        name = _fresh(template.name, names)
+        name = fresh_name(template.name, names)
         names.add(name)
         yield Discovered(
             name,
@@ -196,14 +213,6 @@ def _parameters(groups: Iterable[list[_Use]], calls: Mapping[str, int]) -> Itera
             sites,
             note or (f"from {template.origin}" if template.origin else ""),
         )
-
-
-def _fresh(name: str, taken: set[str]) -> str:
-    made, number = name, 1
-    while made in taken:
-        number += 1
-        made = f"{name}_{number}"
-    return made
 
 
 def _shown_path(file: str) -> str:

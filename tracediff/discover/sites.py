@@ -69,3 +69,12 @@ def _is_same_step(one: Request, other: Request) -> bool:
 def _is_absent(mine: Mapping[str, str], theirs: Mapping[str, str], node: str) -> bool:
     """Tell whether one side has no template, the other only such as the calling function has itself."""
     return not (mine and theirs) and all(function == node for function in {**mine, **theirs}.values())
+
+
+def fresh_name(name: str, taken: set[str]) -> str:
+    """Return ``name``, with a number where it is taken."""
+    made, number = name, 1
+    while made in taken:
+        number += 1
+        made = f"{name}_{number}"
+    return made

@@ -52,23 +52,20 @@ def discover_parameters(program: object, data: Data, *, limit: int = 5, max_in_f
             f"{name} sent no request through a client that tracediff knows.{why} Is tracediff.instrument() called, and "
             "does the program use the openai or anthropic client?"
         )
-    findings = discover.find(watcher.sent)
+    findings = discover.find(watcher.sent, given=(text for sample in samples for text in _texts(sample.fields)))
     if not findings.parameters:
         raise NoParameters(
             f"none of the {len(watcher.sent)} requests of {name} has a text that stands in its source. Where its "
             "prompts come from elsewhere, declare them with @tracediff.trainable_prompt"
         )
     steps = steps_between_calls([execution.run for execution in executions], functions)
-    given = {text.strip() for sample in samples for text in _texts(sample.fields)}
-    unexplained = tuple(text for text in findings.unexplained if text["text"].strip() not in given)
-    file = discover.ParameterFile(name, findings.parameters, unexplained, steps)
+    file = discover.ParameterFile(name, findings.parameters, tuple(findings.unexplained), steps)
     return Discovery(file, len(samples), len(watcher.sent), told)
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield the texts of a sample: a message that is one of them is data, no prompt that could not be found."""
     if isinstance(value, str):
-        yield value[: discover.SHOWN]
+        yield value
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _texts(item)
