@@ -188,6 +188,7 @@ def test_ctrl_c_keeps_what_was_paid(samples, env, tmp_path):
         process = subprocess.Popen(
             command(*optimize(samples, tmp_path / "run")), cwd=tmp_path, env=env, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell in the background ignores it
         )  # fmt: skip
         while not server.log and process.poll() is None:
             pass
