@@ -171,7 +171,8 @@ class _Cut:
         """Return how much evidence a stretch needs by how it stands in the text; None within a sentence.
 
         A value in a template stands on its own: it ends at a line edge, a quote or a colon before it, or is cut in a
-        word. A phrase that many writers open with ends in punctuation too, but their own words follow on the line.
+        word. A phrase that many writers open with ends in punctuation too, but their own words follow on the line:
+        where both texts begin with it and go on, up to a dozen words are no evidence.
         """
         text = self.text.plain
         starts, ends = self.text.spans()
@@ -189,7 +190,10 @@ class _Cut:
             closes = whole.startswith(part) and part != whole
         if not (opens and closes):
             return None
-        return 1.0 if "\n" in after or not _GOES_ON.fullmatch(after) else _OPENING
+        if "\n" in after or not _GOES_ON.fullmatch(after):
+            return 1.0
+        is_opening = match.at == 0 and not match.is_full
+        return None if is_opening and match.length < 3 * SHINGLE else _OPENING
 
 
 def _word(source: Source, index: int) -> str:
