@@ -79,17 +79,31 @@ def with_scope(context: Context, scope: Scope) -> Context:
     return copied
 
 
-def with_span(context: Context, span: object) -> Context:
+def with_span(context: Context, span: object, *, is_apart: bool = False) -> Context:
     """Return ``context``, which nobody else has yet, with a span of ours as the current one.
 
-    The program's own span stays known beside it: see ``hide_span``.
+    The program's own span stays known beside it: see ``hide_span``. It stays the current one where ours are apart from
+    the global provider's (``spans.is_apart``); ``below_ours`` knows ours then.
     """
+    if is_apart:
+        dict.__setitem__(context, OURS_KEY, span)
+        return context
     before = context.get(SPAN_KEY)
     if before is not context.get(OURS_KEY):
         dict.__setitem__(context, OUTER_KEY, before)
     dict.__setitem__(context, OURS_KEY, span)
     dict.__setitem__(context, SPAN_KEY, span)
     return context
+
+
+def below_ours(context: Context) -> Context:
+    """Return ``context`` as it is for spans of ours that are apart from the program's: below the last of ours."""
+    ours = context.get(OURS_KEY)
+    if ours is None or ours is context.get(SPAN_KEY):
+        return context
+    copied = Context(context)
+    dict.__setitem__(copied, SPAN_KEY, ours)
+    return copied
 
 
 def hide_span(context: Context) -> bool:

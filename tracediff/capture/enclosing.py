@@ -71,4 +71,6 @@ def enter(call: Call) -> Any:
     if named is not None and named.started > call.started:
         return None
     context = with_scope(current_context(), Scope(scope.candidate, scope.recording, call.id, scope.is_trial))
-    return enter_context(context if call.span is None else with_span(context, call.span))
+    if call.span is not None:
+        with_span(context, call.span, is_apart=call.recording._run.is_apart)
+    return enter_context(context)

@@ -101,6 +101,9 @@ class Call:
         # with_scope and with_span, without two calls more
         attached, before, put = Context(context), context.get(SPAN_KEY), dict.__setitem__
         put(attached, SCOPE_KEY, inner)
+        if recording._run.is_apart:
+            put(attached, OURS_KEY, self.span)
+            return enter_context(attached)
         if before is not context.get(OURS_KEY):
             put(attached, OUTER_KEY, before)
         put(attached, OURS_KEY, self.span)

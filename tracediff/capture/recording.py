@@ -55,6 +55,7 @@ class _Run:
 
     __slots__ = (
         "id_base",
+        "is_apart",
         "is_content_wanted",
         "lock",
         "next",
@@ -72,6 +73,8 @@ class _Run:
         self.table: Table = {}
         self.open_calls: dict[str, Call] = {}
         self.is_content_wanted: bool | None = None
+        self.is_apart = False
+        """Its spans go to a provider of their own beside a global one: they are not the current ones."""
         self.span: api.Span | None = None
         """The exported span of the run itself, where it was opened by ``record`` or ``trace``."""
         self.span_contexts: dict[str, api.SpanContext] = {}
@@ -138,7 +141,7 @@ class Recording:
             if self.outer is not None or self._run.span is None:
                 yield
                 return
-            token = enter_context(with_span(Context(current_context()), self._run.span))
+            token = enter_context(with_span(Context(current_context()), self._run.span, is_apart=self._run.is_apart))
             try:
                 yield
             finally:

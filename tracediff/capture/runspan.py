@@ -42,7 +42,7 @@ def open_run(recording: Recording, name: str = "") -> None:
         made = span.get_span_context()
         if made.is_valid:
             run = recording._run
-            run.span = span
+            run.span, run.is_apart = span, spans.is_apart()
             run.span_contexts[f"{made.span_id:016x}"] = made
     except Exception as error:  # the program goes on without a span
         faults.note("starting a run's span", error)

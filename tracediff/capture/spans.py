@@ -22,6 +22,7 @@ from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, T
 
 from tracediff import attributes as keys
 from tracediff.capture import consent
+from tracediff.capture.context import below_ours
 from tracediff.capture.faults import faults
 from tracediff.errors import UsageError
 
@@ -90,6 +91,15 @@ def is_suppressed(context: Context) -> bool:
 def is_private() -> bool:
     """Tell whether spans go to a provider that is not the global one, which the rest of the program does not know."""
     return _export.chosen is not None and _export.chosen is not trace._TRACER_PROVIDER
+
+
+def is_apart() -> bool:
+    """Tell whether spans go to a provider of their own beside a global one.
+
+    Whoever uses that one must not get ours as parents: its collector never sees them.
+    """
+    chosen, known = _export.chosen, trace._TRACER_PROVIDER
+    return chosen is not None and known is not None and known is not chosen and type(known) not in _SILENT
 
 
 def way_out() -> tuple[Tracer, Outlet]:
@@ -166,6 +176,10 @@ def start(call: Call, context: Context) -> None:
         if way is None or way[1].provider is not (_export.chosen or trace._TRACER_PROVIDER):
             way = way_out()
         tracer, call.outlet = way
+        run = call.recording._run
+        run.is_apart = is_apart()
+        if run.is_apart:
+            context = below_ours(context)
         if call.attributes is None and call.kind not in OPERATIONS:
             span = tracer.start_span(call.name, context, start_time=call.start_ns)
         else:
@@ -177,7 +191,7 @@ def start(call: Call, context: Context) -> None:
     if span_id := made.span_id:
         call.span = span
         call.id = "%016x" % span_id  # noqa: UP031 - half the time of an f-string
-        call.recording._run.span_contexts[call.id] = made
+        run.span_contexts[call.id] = made
 
 
 def finish(call: Call) -> None:
