@@ -42,8 +42,8 @@ def ask(system: str, user: str) -> str:
 def first_query(question: str) -> str:
     """Return the query for the fact that everything else depends on."""
     reply = ask(
-        "You write search queries. Ask for the fact that has to be known before any other.",
-        f"End with a line of the form: Query: <search query>\n<question>{question}</question>",
+        system="You write search queries. Ask for the fact that has to be known before any other.",
+        user=f"End with a line of the form: Query: <search query>\n<question>{question}</question>",
     )
     return reply.rpartition("Query:")[2].strip()
 
@@ -51,8 +51,8 @@ def first_query(question: str) -> str:
 def second_query(question: str, found: Sequence[str]) -> str:
     """Return the query for what is still missing."""
     reply = ask(
-        "You get a question and what a first search found. Write one search query for what is still missing.",
-        f"""The last line must have the form: Query: <search query>
+        system="You get a question and what a first search found. Write one search query for what is still missing.",
+        user=f"""The last line must have the form: Query: <search query>
 <question>{question}</question>
 <found>
 {chr(10).join(found)}
@@ -69,8 +69,8 @@ def search(query: str) -> list[str]:
 def answer(question: str, passages: Sequence[str]) -> str:
     """Return a short answer."""
     reply = ask(
-        "Answer the question from the passages. Be brief.",
-        f"""End with a line of the form: Answer: <answer>
+        system="Answer the question from the passages. Be brief.",
+        user=f"""End with a line of the form: Answer: <answer>
 <question>{question}</question>
 <passages>
 {chr(10).join(passages)}

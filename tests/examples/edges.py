@@ -1,0 +1,129 @@
+"""The edges of every example that nobody decorated, written from its code; the module's name is left out of labels."""
+
+COUNTING = """
+TASK#0 -> program:chat#0
+output program:chat#0
+"""
+
+VANILLA = """
+SYSTEM#0 -> program:chat#0
+QUESTION#0 -> program:chat#0
+output program:chat#0
+"""
+
+TWO_QUERIES = """
+first_query.system#0 -> ask:chat#0
+first_query.user#0 -> ask:chat#0
+ask:chat#0 -> search#0
+search#0 -> second_query.user#0
+second_query.system#0 -> ask:chat#1
+second_query.user#0 -> ask:chat#1
+ask:chat#1 -> search#1
+search#0 -> answer.user#0
+search#1 -> answer.user#0
+answer.system#0 -> ask:chat#2
+answer.user#0 -> ask:chat#2
+output ask:chat#2
+"""
+
+MULTI_HOP = """
+write_query.user#0 -> ask:chat#0
+ask:chat#0 -> retrieve#0
+retrieve#0 -> write_query.user#1
+write_query.user#1 -> ask:chat#1
+ask:chat#1 -> retrieve#1
+retrieve#0 -> deduplicate#0
+retrieve#1 -> deduplicate#0
+deduplicate#0 -> program.user#0
+program.system#0 -> ask:chat#2
+program.user#0 -> ask:chat#2
+output ask:chat#2
+"""
+
+AGENT = """
+SYSTEM#0 -> program:chat#0
+SEARCH#0 -> program:chat#0
+FINISH#0 -> program:chat#0
+program:chat#0 -> search#0
+program:chat#0 -> program:chat#1
+search#0 -> program:chat#1
+SYSTEM#1 -> program:chat#1
+SEARCH#1 -> program:chat#1
+FINISH#1 -> program:chat#1
+program:chat#1 -> search#1
+program:chat#0 -> program:chat#2
+search#0 -> program:chat#2
+program:chat#1 -> program:chat#2
+search#1 -> program:chat#2
+SYSTEM#2 -> program:chat#2
+SEARCH#2 -> program:chat#2
+FINISH#2 -> program:chat#2
+"""
+
+PLAIN = {
+    "object_counting_undecorated": COUNTING,
+    "trec": COUNTING,
+    "vanilla_rag": VANILLA,
+    "multi_hop_two_queries": TWO_QUERIES,
+    "multi_hop_undecorated": MULTI_HOP,
+    "agentic_rag": AGENT.replace("SEARCH", "description").replace("FINISH", "description_2")
+    + "output program:chat#2\n",
+}
+
+LANGCHAIN_COUNTING = """
+system#0 -> program:chat#0
+program:chat#0 -> StrOutputParser#0
+StrOutputParser#0 -> last_number#0
+output last_number#0
+"""
+
+LANGCHAIN_MULTI_HOP = """
+found_so_far#0 -> QUERY#0
+QUERY#0 -> openai.chat#0
+openai.chat#0 -> StrOutputParser#0
+StrOutputParser#0 -> query_in#0
+query_in#0 -> Paragraphs#0
+Paragraphs#0 -> found_so_far#1
+found_so_far#1 -> QUERY#1
+QUERY#1 -> openai.chat#1
+openai.chat#1 -> StrOutputParser#1
+StrOutputParser#1 -> query_in#1
+query_in#1 -> Paragraphs#1
+Paragraphs#0 -> passages#0
+Paragraphs#1 -> passages#0
+passages#0 -> user#0
+system#0 -> program:chat#0
+user#0 -> program:chat#0
+program:chat#0 -> StrOutputParser#2
+StrOutputParser#2 -> answer_in#0
+output answer_in#0
+"""
+
+LANGGRAPH_AGENT = AGENT.replace("SEARCH", "search.doc").replace("FINISH", "finish.doc") + (
+    "program:chat#2 -> finish#0\noutput finish#0\n"
+)
+
+LLAMA_VANILLA = """
+QUESTION#0 -> program:chat#0
+program:chat#0 -> answer_in#0
+output answer_in#0
+"""
+
+LLAMA_MULTI_HOP = """
+QUERY#0 -> MultiHop.search:chat#0
+MultiHop.search:chat#0 -> hotpot.Paragraphs.search#0
+hotpot.Paragraphs.search#0 -> QUERY#1
+QUERY#1 -> MultiHop.search:chat#1
+MultiHop.search:chat#1 -> hotpot.Paragraphs.search#1
+hotpot.Paragraphs.search#0 -> ANSWER#0
+hotpot.Paragraphs.search#1 -> ANSWER#0
+ANSWER#0 -> MultiHop.answer:chat#0
+output MultiHop.answer:chat#0
+"""
+
+LANGCHAIN = {
+    "langchain_object_counting": LANGCHAIN_COUNTING,
+    "langchain_multi_hop": LANGCHAIN_MULTI_HOP,
+    "langgraph_agentic_rag": LANGGRAPH_AGENT,
+}
+LLAMA_INDEX = {"llama_index_vanilla_rag": LLAMA_VANILLA, "llama_index_multi_hop": LLAMA_MULTI_HOP}
