@@ -1,6 +1,6 @@
 """The table of examples/README.md: every example optimized on the command line, against the SIMULATED world.
 
-    python -m benchmarks.examples_table [--seeds 5] [--only NAME ...] [--jobs 2] [--write]
+    python -m benchmarks.examples_table [--seeds 5] [--only NAME ...] [--jobs 2] [--kept FILE] [--write]
 
 Each program runs as a user runs it: `tracediff discover` where nothing is decorated, then `tracediff optimize`, in
 processes of their own, over HTTP. Accuracies are means over the seeds. The interval is Student's 95% interval of
@@ -22,7 +22,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -190,6 +190,27 @@ def table(outcomes: Mapping[Example, Sequence[Outcome]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+class Kept:
+    """Outcomes in a file of JSON lines: what an interrupted run has made is not made again."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else []
+        said = [json.loads(line) for line in lines]
+        self._outcomes = {(line.pop("file"), line.pop("seed")): Outcome(**line) for line in said}
+
+    def run(self, example: Example, seed: int) -> Outcome:
+        """Return the outcome, kept or new."""
+        if (kept := self._outcomes.get((example.file, seed))) is not None:
+            return kept
+        outcome = run(example, seed)
+        if self._path is not None:
+            line = json.dumps({"file": example.file, "seed": seed, **asdict(outcome)})
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+        return outcome
+
+
 def missed(outcomes: Mapping[Example, Sequence[Outcome]]) -> list[str]:
     """Return the bars that are missed, in words."""
     said = []
@@ -219,6 +240,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5, choices=range(2, 6))
     parser.add_argument("--only", nargs="+", choices=[example.file for example in EXAMPLES], help="these alone")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="go on where a run that wrote to FILE was stopped")
     parser.add_argument("--write", action="store_true", help="put the table into examples/README.md")
     given = parser.parse_args()
     chosen = [example for example in EXAMPLES if not given.only or example.file in given.only]
@@ -228,8 +250,9 @@ def main() -> int:
         parser.error("--write makes the whole table: leave out --only")
     jobs = [(example, seed) for example in chosen for seed in seeds_of(example, given.seeds)]
     outcomes: dict[Example, list[Outcome]] = {example: [] for example in chosen}
+    kept = Kept(given.kept)
     with ThreadPoolExecutor(given.jobs) as pool:
-        for (example, seed), outcome in zip(jobs, pool.map(lambda job: run(*job), jobs), strict=True):
+        for (example, seed), outcome in zip(jobs, pool.map(lambda job: kept.run(*job), jobs), strict=True):
             outcomes[example].append(outcome)
             print(f"{example.file} seed {seed}: {outcome}", file=sys.stderr, flush=True)
     text = table(outcomes)
