@@ -13,9 +13,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any
 
+from tracediff.capture import exits
 from tracediff.capture.faults import faults
 
 _log = logging.getLogger("tracediff")
@@ -97,26 +97,6 @@ class _Watched:
         return len(queue)
 
 
-class Spare:
-    """A thread that waits for one call: Python 3.12 starts none any more while a process ends."""
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, name="tracediff-exit", daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        self._calls.get()()
-
-    def run(self, call: Callable[[], None], timeout_s: float) -> bool:
-        """Run ``call``, wait ``timeout_s`` at most, and return whether the thread was there: forks lose it."""
-        if not self._thread.is_alive():
-            return False
-        self._calls.put(call)
-        self._thread.join(timeout_s)
-        return True
-
-
 class Outlet:
     """The way out through one provider: how many spans went in, and what each exporter delivered."""
 
@@ -176,36 +156,24 @@ class Outlet:
         self._bounded("force_flush", timeout_s)
         return self.report()
 
-    def shutdown(self, timeout_s: float, spare: Spare | None = None) -> ExportReport:
+    def shutdown(self, timeout_s: float) -> ExportReport:
         """Shut the provider down, waiting ``timeout_s`` at most, and log what was not exported.
 
         OpenTelemetry's own waits up to 30 seconds for a collector that hangs. It does nothing the second time, so the
         one that a provider has registered for the exit returns at once after this.
         """
-        self._bounded("shutdown", timeout_s, spare)
+        self._bounded("shutdown", timeout_s)
         self.tell()
         return self.report()
 
-    def _bounded(self, name: str, timeout_s: float, spare: Spare | None = None) -> None:
-        method = getattr(self.provider, name, None)
-        if method is None:
+    def _bounded(self, name: str, timeout_s: float) -> None:
+        own = exits.own_shutdown(self.provider) if name == "shutdown" else getattr(self.provider, name, None)
+        if own is None:
             return
-
-        def call() -> None:
-            try:
-                method()
-            except Exception as error:  # the user's exporter
-                faults.note(f"{name} of a provider", error)
-
-        if spare is not None and spare.run(call, timeout_s):
-            return
-        calling = threading.Thread(target=call, name=f"tracediff-{name}", daemon=True)
         try:
-            calling.start()
-        except RuntimeError as error:  # the process ends; its provider has a handler of its own
+            exits.within(own, timeout_s)
+        except Exception as error:  # the user's exporter, or a process that ends and starts no thread any more
             faults.note(f"{name} of a provider", error)
-        else:
-            calling.join(timeout_s)
 
 
 def _processors(provider: Any) -> Iterator[Any]:

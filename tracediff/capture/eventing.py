@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tracediff import attributes as keys
-from tracediff.capture import content
+from tracediff.capture import content, exits
 from tracediff.capture.faults import faults
 from tracediff.capture.records import SpanRecord
 
@@ -24,6 +24,8 @@ class _Logs:
 
     def __init__(self) -> None:
         self.chosen: LoggerProvider | None = None
+        self.known: object = None
+        """The one used last."""
 
 
 _logs = _Logs()
@@ -43,6 +45,9 @@ def emit(record: SpanRecord, described: Mapping[str, Any], context: Context, end
         if record.error is not None:
             said[keys.ERROR_TYPE] = content.clean(record.error.partition(":")[0])
         provider = _logs.chosen or get_logger_provider()
+        if provider is not _logs.known:
+            _logs.known = provider
+            exits.hold(provider)
         provider.get_logger("tracediff").emit(
             LogRecord(
                 timestamp=end_ns,

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tracediff.capture import metering, spans
+from tracediff.capture import exits, metering, spans
 from tracediff.capture.context import stop_carrying
 from tracediff.capture.live import open_recordings
 from tracediff.errors import MissingIntegration, UnsupportedVersion, UsageError
@@ -63,8 +63,9 @@ def instrument(
     ``max_content_chars``. Recordings in the process stay whole, and the edges inferred from them are exported beside
     what was redacted.
 
-    With ``exit_timeout_s`` the end of the process waits no longer than that for exporters whose collector hangs, and
-    what was not exported is logged; without it the provider decides, OpenTelemetry's after up to 30 seconds.
+    With ``exit_timeout_s`` the end of the process, and a shutdown of one of these providers that the program asks for,
+    waits no longer than that for exporters whose collector hangs, and what was not exported is logged; without it each
+    provider decides, OpenTelemetry's after up to 30 seconds.
 
     Raises:
         UsageError: a name that no integration has, a limit below 1, or a negative time.
@@ -85,7 +86,7 @@ def instrument(
         if redact is not None or max_content_chars is not None:
             redaction.limit(redact, max_content_chars)
         if exit_timeout_s is not None:
-            spans.bound_exit(exit_timeout_s)
+            exits.bound(exit_timeout_s)
         for name in names or known:
             if name in _installed.uninstalls:
                 continue
@@ -119,7 +120,7 @@ def uninstrument(*names: str) -> None:
             metering.use_meter_provider(None)
             eventing.use_logger_provider(None)
             redaction.limit(None, None)
-            spans.bound_exit(None)
+            exits.bound(None)
     if not names and not open_recordings:
         stop_carrying()
 

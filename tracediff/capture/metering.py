@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tracediff import attributes as keys
+from tracediff.capture import exits
 from tracediff.capture.faults import faults
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def _histograms(provider: Any) -> tuple[Histogram, Histogram]:
 
 
 def _made(provider: Any) -> tuple[Histogram, Histogram]:
+    exits.hold(provider)
     meter = provider.get_meter("tracediff")
     return (
         meter.create_histogram(

@@ -11,7 +11,6 @@ inferred in the program's time, so what its spans say of edges are the reference
 
 from __future__ import annotations
 
-import atexit
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +20,14 @@ from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, Span, Tracer
 
 from tracediff import attributes as keys
-from tracediff.capture import consent
+from tracediff.capture import consent, exits
 from tracediff.capture.context import below_ours
 from tracediff.capture.faults import faults
-from tracediff.errors import UsageError
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
-    from tracediff.capture.delivery import ExportReport, Outlet, Spare
+    from tracediff.capture.delivery import ExportReport, Outlet
     from tracediff.capture.recorder import Call
     from tracediff.capture.recording import Recording
 
@@ -62,6 +60,7 @@ class _Export:
         if way is None:
             outlet = Outlet(provider)
             outlet.watch()
+            exits.hold(provider, outlet.tell)
             way = (provider.get_tracer(SCOPE), outlet)
             self.ways = [*self.ways[-7:], way]
         return way
@@ -133,34 +132,6 @@ def shutdown_export(timeout_s: float = 5.0) -> ExportReport:
     For the end of a program: what the provider gets afterwards, from anybody, is lost. What was not exported is logged.
     """
     return way_out()[1].shutdown(timeout_s) if is_on() else _nothing()
-
-
-class _Exit:
-    """How long the end of the process waits for the exporters; None leaves it to the provider."""
-
-    def __init__(self) -> None:
-        self.timeout_s: float | None = None
-        self.spare: Spare | None = None
-
-    def __call__(self) -> None:
-        if self.timeout_s is not None and is_on():
-            way_out()[1].shutdown(self.timeout_s, self.spare)
-
-
-_exit = _Exit()
-
-
-def bound_exit(timeout_s: float | None) -> None:
-    """Let the end of the process wait ``timeout_s`` at most for the exporters; None: as long as the provider does."""
-    if timeout_s is not None and timeout_s < 0:
-        raise UsageError(f"exit_timeout_s must be 0 or more, not {timeout_s}")
-    _exit.timeout_s = timeout_s
-    atexit.unregister(_exit)
-    if timeout_s is not None:
-        from tracediff.capture.delivery import Spare
-
-        _exit.spare = _exit.spare or Spare()
-        atexit.register(_exit)
 
 
 def _nothing() -> ExportReport:
