@@ -2,12 +2,12 @@
 
 import asyncio
 import contextvars
-import importlib
 import importlib.util
 import pathlib
-import sys
 
 import pytest
+
+from tests.integrations.programs import loader
 
 NEEDED = ("langchain_core", "langchain", "langgraph", "langchain_openai")
 if any(importlib.util.find_spec(name) is None for name in NEEDED):
@@ -44,25 +44,11 @@ def world():
 @pytest.fixture
 def load(world, monkeypatch):
     """Return a loader of programs; each test gets a module of its own, made before or after ``instrument`` as it likes."""
-    import tracediff as td
-
     monkeypatch.setenv("OPENAI_BASE_URL", world.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", world.base_url.removesuffix("/v1"))
     monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
-    loaded = []
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(f"lc_{name}", PROGRAMS / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        loaded.append(spec.name)
-        spec.loader.exec_module(module)
-        world.reply, world.seen = module.reply, []
-        return module
-
+    load, forget = loader(world, PROGRAMS, "lc")
     yield load
-    td.uninstrument()
-    for name in loaded:
-        sys.modules.pop(name, None)
+    forget()

@@ -9,26 +9,9 @@ import pytest
 
 import tracediff as td
 from tests.integrations.langchain.conftest import NAMES, in_loop
+from tests.integrations.programs import discovered, marked, strings
 from tracediff import discover
 from tracediff.graph.runs import record
-
-
-def discovered(module):
-    run = module.program.invoke if hasattr(module.program, "invoke") else module.program
-    watcher = discover.Observation()
-    stop = watcher.watch()
-    try:
-        for given in module.INPUTS:
-            run(given)
-    finally:
-        stop()
-    return run, discover.find(watcher.sent).parameters
-
-
-def marked(text):
-    """A text with a mark behind its fifth word."""
-    before = " ".join(text.split(" ")[:5])
-    return f"{before} MARK{text[len(before) :]}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +64,7 @@ def test_exactly_the_named_text_changes(load, world, name):
                 for given in module.INPUTS:
                     run(given)
             counts.append(overlay.counts["replaced"])
-            texts.append([*map(_strings, world.seen or map(json.dumps, module.SENT))])
+            texts.append([*map(strings, world.seen or map(json.dumps, module.SENT))])
         assert counts[1] > 0 == counts[0]
         assert sum("MARK" in text for body in texts[1] for text in body) == counts[1]
         bare = [[text.replace(" MARK", "") for text in body] for body in texts[1]]
@@ -89,24 +72,6 @@ def test_exactly_the_named_text_changes(load, world, name):
         used = [record for record in recorded.records if record.kind == "prompt" and record.name == parameter.name]
         assert len(used) >= counts[1]
         assert all(record.parameter.text == new for record in used)
-
-
-def _strings(raw):
-    """Every text of a request in order."""
-    found = []
-
-    def walk(value):
-        if isinstance(value, str):
-            found.append(value)
-        elif isinstance(value, dict):
-            for item in value.values():
-                walk(item)
-        elif isinstance(value, list):
-            for item in value:
-                walk(item)
-
-    walk(json.loads(raw))
-    return found
 
 
 BEGINNING = {"lcel_rag": "You answer", "vendor": "List what"}

@@ -4,35 +4,7 @@ import pytest
 
 import tracediff as td
 from tests.integrations.langchain.conftest import NAMES, in_loop
-
-
-def parsed(text):
-    edges, output = set(), set()
-    for line in text.strip().splitlines():
-        if line.startswith("output "):
-            output = set(line.split()[1:])
-        else:
-            edges.add(tuple(line.split(" -> ")))
-    return edges, output
-
-
-def inferred(run, labels=()):
-    graph = run.graph()
-    order = {record.id: record.start for record in run.records}
-    models = sorted((n for n in graph.nodes if n.kind == "llm"), key=lambda n: order[n.id])
-    named = {node.id: f"{node.name}#{node.index}" for node in graph.nodes}
-    named.update({node.id: f"llm#{at}" for at, node in enumerate(models)})
-    for node in graph.nodes:
-        for word in labels:
-            if str(node.output).find(word) >= 0 and not node.is_container:
-                named[node.id] = f"{'llm' if node.kind == 'llm' else node.name}:{labels[word]}"
-    edges = {(named[e.source.id], named[e.target.id]) for e in graph.edges if e.target.kind != "output"}
-    edges = {edge for edge in edges if not edge[1].startswith("_")}  # functions of langchain-openai's own
-    if graph.output.kind == "output":
-        output = {named[edge.source.id] for edge in graph.predecessors(graph.output)}
-    else:
-        output = {named[graph.output.id]}
-    return edges, output, graph
+from tests.integrations.programs import inferred, parsed
 
 
 @pytest.mark.parametrize("name", NAMES)
