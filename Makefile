@@ -32,13 +32,14 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## cost of tracing, clients, a backward pass and inference, as ratios
+bench: $(STAMP)  ## cost of tracing, clients, a backward pass, inference and the overlay
 	# Each exits with 1 where a bar is missed; the next is run all the same.
 	-$(BIN)/python -m benchmarks.traced_call
 	-$(BIN)/python -m benchmarks.client_overhead
 	-$(BIN)/python -m benchmarks.import_cost
 	-$(BIN)/python -m benchmarks.backward
 	-$(BIN)/python -m benchmarks.inference
+	-$(BIN)/python -m benchmarks.overlay
 
 bench-seeds: $(STAMP)  ## the simulated world over 10 seeds, and where credit goes
 	$(BIN)/python -m benchmarks.simulated_seeds

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from tracediff.discover.pattern import Found, Pattern, Region, Span, count_words
@@ -84,8 +85,8 @@ class Explainer(Generic[Owner]):
         ``site`` is the user's function that sends it, ``modules`` are those on the stack: what a pattern of a few words
         may stand in.
         """
-        flat = " ".join(text.split())
-        present = [entry for entry in self._entries if entry.pattern.longest in flat]
+        region = Region(text, 0, len(text))
+        present = _present(region, self._entries)
         if not present:
             return ()
         near = frozenset(modules)
@@ -93,8 +94,13 @@ class Explainer(Generic[Owner]):
         few = [e for e in few if e.is_known or site in e.sites or _is_of(e.module, site) or e.module in near]
         usable = [e for e in present if e.pattern.words >= MIN_WORDS]
         fixed = [e.pattern for e in usable if not e.pattern.slots]
-        work = _Explaining(text, few, fixed, is_edge=self._is_edge)
+        work = _Explaining(Region(text, 0, len(text), fixed), few, is_edge=self._is_edge)
         return tuple(work.explained(_Stretch((0, len(text))), usable))
+
+
+def _present(region: Region, entries: Sequence[Entry[Owner]]) -> list[Entry[Owner]]:
+    """Return the entries whose pattern may stand in a stretch."""
+    return list(compress(entries, region.may_have([entry.pattern for entry in entries])))
 
 
 def _is_of(module: str, site: str) -> bool:
@@ -132,22 +138,29 @@ class _Stretch(NamedTuple):
 class _Explaining(Generic[Owner]):
     """One text while it is explained."""
 
-    def __init__(self, text: str, few: list[Entry[Owner]], fixed: list[Pattern], *, is_edge: bool) -> None:
-        self.text = text
+    def __init__(self, region: Region, few: list[Entry[Owner]], *, is_edge: bool) -> None:
+        self.text = region.raw
+        self.all = region
         self.few = few
         """Patterns of a few words that are near."""
         self._are_few = set(map(id, few))
-        self.fixed = fixed
         self.is_edge = is_edge
 
     def explained(self, stretch: _Stretch, entries: Sequence[Entry[Owner]]) -> Iterator[Match[Owner]]:
         """Yield the matches in a stretch, in text order."""
-        region = Region(self.text, *stretch.span, self.fixed)
-        if stretch.depth > _MAX_DEPTH or not region.flat:
+        if stretch.depth > _MAX_DEPTH or not (entries or self.few):
             return
-        present = [entry for entry in entries if entry.pattern.longest in region.flat]
-        wholes = list(self._wholes(region, present, stretch))
-        sure = next((whole for whole in wholes if not _is_repeated(whole[1])), None)
+        region = self.all.part(*stretch.span)
+        if region.is_blank:
+            return
+        present = _present(region, entries)
+        wholes: list[tuple[Entry[Owner], Found]] = []
+        sure = None
+        for whole in self._wholes(region, present, stretch):
+            wholes.append(whole)
+            if not _is_repeated(whole[1]):
+                sure = whole
+                break
         if sure is not None:
             yield from self._whole(stretch, sure, present)
             return
@@ -186,7 +199,7 @@ class _Explaining(Generic[Owner]):
                 yield entry, found
             else:
                 yield replace(entry, pattern=trimmed), found.trimmed(trimmed, self.text)
-        if stretch.span != (0, len(self.text)):
+        if region is not self.all:
             return
         for entry in self.few:
             pattern = entry.pattern

@@ -19,13 +19,27 @@ _HEAD = re.compile(r"\A\w+")
 _TAIL = re.compile(r"\w+\Z")
 _BLACK = re.compile(r"\S+")
 
+_FEW, _MARKS = 8, 4
+
 Span: TypeAlias = tuple[int, int]
 
 
 class Pattern:
     """The literals of one template, ``n + 1`` for ``n`` slots, and the slots' names."""
 
-    __slots__ = ("chars", "cores", "is_closed", "literals", "longest", "longest_words", "reading", "slots", "words")
+    __slots__ = (
+        "chars",
+        "cores",
+        "inner",
+        "is_closed",
+        "literals",
+        "longest",
+        "longest_words",
+        "marks",
+        "reading",
+        "slots",
+        "words",
+    )
 
     def __init__(self, literals: tuple[str, ...], slots: tuple[str, ...], reading: str = "raw") -> None:
         assert len(literals) == len(slots) + 1
@@ -33,12 +47,16 @@ class Pattern:
         """How its fields are written: raw, fstring, format, braced (``{{`` stays), percent, dollar or jinja."""
         self.literals = literals
         self.slots = slots
-        self.cores = tuple(" ".join(literal.split()) for literal in literals)
+        self.cores = tuple(map(collapsed, literals))
         self.chars = sum(map(len, self.cores))
         words = [count_words(text) for text in _unglued(literals)]
         self.words = sum(words)
         self.longest = max(self.cores, key=len)
         self.longest_words = max(words)
+        self.marks = tuple(sorted(dict.fromkeys(self.longest.split(" ")), key=len, reverse=True)[:_MARKS])
+        """Stand in every text that the longest literal stands in, whatever became of the whitespace."""
+        self.inner = frozenset(self.longest.split(" ")[1:-1])
+        """Its words but for the first and the last, which may be glued to others."""
         self.is_closed = bool(self.cores[0] and self.cores[-1])
         """It begins and ends with a literal, so that its place inside a text is known."""
 
@@ -76,6 +94,11 @@ def _unglued(literals: tuple[str, ...]) -> Iterator[str]:
         yield _TAIL.sub("", text) if number < len(literals) - 1 else text
 
 
+def collapsed(text: str) -> str:
+    """Return ``text`` with every run of whitespace as one space, and none at its edges."""
+    return " ".join(text.split())
+
+
 def count_words(text: str) -> int:
     """Return how many words stand in ``text``."""
     return len(_WORD.findall(text))
@@ -90,6 +113,8 @@ class Found:
     end: int
     spans: tuple[Span | None, ...]
     """Of each literal; None where its place is not certain: the slots on both sides are one gap then."""
+    gaps: tuple[tuple[int, int, Span], ...]
+    """(first slot, slot after the last, span) for each stretch of the text between literals of certain place."""
 
     def trimmed(self, pattern: Pattern, text: str) -> Found:
         """Return the find in ``text`` without slots and space at its edges, as one of ``pattern.trimmed()``."""
@@ -103,12 +128,6 @@ class Found:
                 spans[number] = span[0] + lead, span[1] - trail
         return _found(pattern, spans)
 
-    @property
-    def gaps(self) -> tuple[tuple[int, int, Span], ...]:
-        """(first slot, slot after the last, span) for each stretch of the text between literals of certain place."""
-        known = [(number, span) for number, span in enumerate(self.spans) if span is not None]
-        return tuple((a, b, (left[1], right[0])) for (a, left), (b, right) in pairwise(known))
-
 
 class Region:
     """A stretch of a text that is to be explained."""
@@ -118,9 +137,33 @@ class Region:
         self._fixed = fixed
         """Patterns without slots. Where one stands, what is shorter is a part of it, not another pattern's literal."""
 
+    def part(self, start: int, end: int) -> Region:
+        """Return a stretch within it; itself for all of it."""
+        is_all = (start, end) == (self.start, self.end)
+        return self if is_all else Region(self.raw, start, end, self._fixed)
+
+    @property
+    def is_blank(self) -> bool:
+        """It holds nothing but whitespace."""
+        return self.start >= self.end or not _BLACK.search(self.raw, self.start, self.end)
+
+    def may_have(self, patterns: Sequence[Pattern]) -> list[bool]:
+        """Tell of each pattern whether it may stand in the stretch; never False of one that does.
+
+        Few patterns are looked for by a word, which spares a long text from being collapsed.
+        """
+        if len(patterns) > _FEW or "flat" in self.__dict__:
+            flat = self.flat
+            words = frozenset(flat.split(" "))
+            return [words.issuperset(pattern.inner) and pattern.longest in flat for pattern in patterns]
+        find, start, end = self.raw.find, self.start, self.end
+        return [all(find(mark, start, end) >= 0 for mark in pattern.marks) for pattern in patterns]
+
     @cached_property
     def _blocks(self) -> list[Span]:
         """Return where the fixed patterns stand in the flat text."""
+        if not self._fixed:
+            return []
         return [
             (at, at + len(pattern.cores[0]))
             for pattern in self._fixed
@@ -134,7 +177,7 @@ class Region:
     @cached_property
     def flat(self) -> str:
         """The stretch with every run of whitespace as one space."""
-        return " ".join(self.raw[self.start : self.end].split())
+        return collapsed(self.raw[self.start : self.end])
 
     @cached_property
     def _words(self) -> tuple[list[int], list[int]]:
@@ -147,6 +190,17 @@ class Region:
             flat.append(at)
             at += match.end() - match.start() + 1
         return raw, flat
+
+    def _raw_span(self, span: Span, core: str, bare: str) -> Span:
+        """Return where a core of the flat text stands in the raw one.
+
+        A literal that stands once in both is at the same place in both; else the words are counted.
+        """
+        at = self.raw.find(bare, self.start, self.end)
+        is_once = at >= 0 and self.raw.rfind(bare, self.start, self.end) == at
+        if is_once and self.flat.find(core) == span[0] == self.flat.rfind(core):
+            return at, at + len(bare)
+        return self._raw_at(span[0]), self._raw_at(span[1] - 1) + 1
 
     def _raw_at(self, position: int) -> int:
         raw, flat = self._words
@@ -230,7 +284,7 @@ class Region:
                 edge = self.start if number == 0 else self.end
                 spans.append((edge, edge))
                 continue
-            start, end = self._raw_at(span[0]), self._raw_at(span[1] - 1) + 1
+            start, end = self._raw_span(span, pattern.cores[number], literal.strip())
             lead = literal[: len(literal) - len(literal.lstrip())]
             trail = literal[len(literal.rstrip()) :]
             before = _blank_before(raw, start, floor)
@@ -245,8 +299,9 @@ class Region:
 
 
 def _found(pattern: Pattern, spans: list[Span | None]) -> Found:
-    known = [span for span in spans if span is not None]
-    return Found(pattern, known[0][0], known[-1][1], tuple(spans))
+    known = [(number, span) for number, span in enumerate(spans) if span is not None]
+    gaps = tuple((a, b, (left[1], right[0])) for (a, left), (b, right) in pairwise(known))
+    return Found(pattern, known[0][1][0], known[-1][1][1], tuple(spans), gaps)
 
 
 def _bared(literal: str, span: Span) -> Span:

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from tracediff.capture import outgoing
 from tracediff.capture.callsite import calling_site
-from tracediff.capture.context import current_text
+from tracediff.capture.context import current_scope, current_text
 from tracediff.capture.faults import faults
 from tracediff.capture.recorder import begin, is_idle
 from tracediff.discover.declared import declared_outputs
+from tracediff.discover.elsewhere import Probes, Rest
 from tracediff.discover.explain import MIN_WORDS, Entry, Explainer, Match, walk
 from tracediff.discover.parameterfile import Discovered
 from tracediff.discover.pattern import Found
@@ -26,8 +27,7 @@ from tracediff.discover.requests import Path, Place, places, with_texts
 from tracediff.errors import UsageError
 from tracediff.parameters import TrainedText, split, violations
 
-_CACHED = 2_048
-_PROBE_WORDS = 5
+_CACHED, _CACHED_CHARS = 2_048, 8_000_000
 
 
 class Use(NamedTuple):
@@ -44,13 +44,38 @@ class _NotCertain(Exception):
     """A text can't be put in the place of another without a doubt; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """One parameter with what its absence is noticed by."""
+@dataclass(slots=True)
+class _Text:
+    """A text of requests, with what is known of it."""
 
-    parameter: Discovered
-    probes: tuple[str, ...]
-    """Runs of words from its literals."""
+    matches: tuple[Match[Discovered], ...]
+    names: frozenset[str]
+    """The parameters that it is made of."""
+    rest: Rest
+    made: tuple[tuple[str | None, ...], str, tuple[Use, ...]] | None = None
+    """What it was last written as: the candidate's texts of the parameters, the text, the prompts in it."""
+
+
+class _Texts:
+    """The texts that were explained, as long as they are not too many."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], _Text] = {}
+        self._chars = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, str]) -> _Text | None:
+        """Return what is known of a text."""
+        return self._known.get(key)
+
+    def put(self, key: tuple[str, str], text: _Text) -> None:
+        """Keep a text."""
+        with self._lock:
+            self._chars += len(key[0])
+            if len(self._known) >= _CACHED or self._chars > _CACHED_CHARS:
+                self._known.clear()
+                self._chars = len(key[0])
+            self._known[key] = text
 
 
 class Overlay:
@@ -64,8 +89,11 @@ class Overlay:
         self._explainer: Explainer[Discovered] = Explainer(entries)
         self._names = frozenset(parameter.name for parameter in self.parameters)
         self._needs_site = any(entry.pattern.words < MIN_WORDS for entry in entries)
-        self._known = [_Known(p, tuple(_probes(p))) for p in self.parameters if p.status == "trainable"]
-        self._cache: dict[tuple[str, str], tuple[Match[Discovered], ...]] = {}
+        self._trainable = {p.name: p for p in self.parameters if p.status == "trainable"}
+        self._probes = Probes(self._trainable.values())
+        self._texts = _Texts()
+        self._refused: dict[tuple[str, str], str] = {}
+        """(parameter, candidate's text) -> what is wrong with it."""
         self._lock = threading.Lock()
 
     def __call__(self, suffix: str, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -80,23 +108,23 @@ class Overlay:
     def _prepared(self, suffix: str, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
         found = self._found(tuple(places(suffix, body)))
         wanted = self._wanted()
+        changed: dict[Path, str] = {}
         uses: list[Use] = []
-        texts: dict[Path, str] = {}
         if wanted:
             try:
                 self._check_present(found, wanted)
-                for place, matches in found:
-                    texts[place.path] = _Writing(place.text, wanted, uses).stretch(0, len(place.text), matches)
+                for place, text in found:
+                    made = self._written(place.text, text, wanted, uses) if text.matches else place.text
+                    if made != place.text:
+                        changed[place.path] = made
             except _NotCertain as doubt:
                 kind, reason = doubt.args
                 self._note(kind, reason)
-                uses, texts = [], {}
-                wanted = {}
-        if not wanted and not is_idle():
-            for place, matches in found:
-                _Writing(place.text, {}, uses).stretch(0, len(place.text), matches)
-        changed = {p.path: texts[p.path] for p, _ in found if p.path in texts and texts[p.path] != p.text}
+                uses, changed, wanted = [], {}, {}
         if not is_idle():
+            if not wanted:
+                for place, text in found:
+                    self._written(place.text, text, {}, uses)
             for use in uses:
                 _record(use)
         if not changed:
@@ -104,54 +132,69 @@ class Overlay:
         self._note("replaced")
         return with_texts(body, changed)
 
-    def _found(self, given: Sequence[Place]) -> list[tuple[Place, tuple[Match[Discovered], ...]]]:
-        """Return the texts that are explained, with their matches."""
+    def _written(self, given: str, text: _Text, wanted: Mapping[str, str], uses: list[Use]) -> str:
+        """Return a text with what is wanted in place, and enter its prompts into ``uses``."""
+        texts = tuple(map(wanted.get, text.names))
+        known = text.made
+        if known is None or known[0] != texts:
+            own: list[Use] = []
+            known = texts, _Writing(given, wanted, own).stretch(0, len(given), text.matches), tuple(own)
+            text.made = known
+        uses += known[2]
+        return known[1]
+
+    def _found(self, given: Sequence[Place]) -> list[tuple[Place, _Text]]:
+        """Return the texts with what explains them."""
         site = (calling_site() or "") if self._needs_site else ""
         found = []
         for place in given:
             key = place.text, site
-            matches = self._cache.get(key)
-            if matches is None:
-                matches = self._explainer.explain(place.text, site)
-                with self._lock:
-                    if len(self._cache) >= _CACHED:
-                        self._cache.clear()
-                    self._cache[key] = matches
-            found.append((place, matches))
-        if any(matches for _, matches in found):
+            text = self._texts.get(key)
+            if text is None:
+                text = _text(place.text, self._explainer.explain(place.text, site))
+                self._texts.put(key, text)
+            found.append((place, text))
+        if any(text.matches for _, text in found):
             declared = tuple(declared_outputs(self._names))
             if declared:
-                found = [(place, _undeclared(place.text, matches, declared)) for place, matches in found]
+                found = [(place, _undeclared(place.text, text, declared)) for place, text in found]
         return found
 
     def _wanted(self) -> dict[str, str]:
         """Return parameter name -> the active candidate's text, where that is not the code's."""
-        wanted = {}
-        for known in self._known:
-            parameter = known.parameter
-            text = current_text(parameter.name)
+        wanted: dict[str, str] = {}
+        scope = current_scope()
+        near = {} if scope is None or scope.candidate is None or scope.is_suppressed else scope.candidate
+        for name, parameter in self._trainable.items():
+            text = near.get(name) or current_text(name)
             if isinstance(text, TrainedText):
-                text = text.for_code(parameter.name, parameter.text)
+                text = text.for_code(name, parameter.text)
             if text is not None and text != parameter.text:
-                wanted[parameter.name] = str(text)
+                wanted[name] = str(text)
         return wanted
 
-    def _check_present(
-        self, found: Sequence[tuple[Place, Sequence[Match[Discovered]]]], wanted: Mapping[str, str]
-    ) -> None:
+    def _check_present(self, found: Sequence[tuple[Place, _Text]], wanted: Mapping[str, str]) -> None:
         """Raise when a text of the candidate breaks its contract, or its parameter is there but not recognised."""
-        present = {match.entry.owner.name for _, matches in found for match in walk(matches)}
-        for known in self._known:
-            name = known.parameter.name
-            if name not in wanted:
-                continue
-            if name in present:
-                if problems := violations(known.parameter.parameter(), wanted[name]):
-                    raise _NotCertain("refused", f"{name}: {'; '.join(problems)}")
-                continue
-            if known.probes and any(_is_seen(known.probes, place, matches) for place, matches in found):
-                reason = f"{name}: its text stands in a request in another form and could not be replaced"
-                raise _NotCertain("unmatched", reason)
+        present = frozenset[str]().union(*(text.names for _, text in found))
+        for name in present & wanted.keys():
+            if problems := self._problems(self._trainable[name], wanted[name]):
+                raise _NotCertain("refused", f"{name}: {problems}")
+        if wanted.keys() <= present:
+            return
+        for _, text in found:
+            for name in self._probes.seen(text.rest):
+                if name in wanted and name not in present:
+                    reason = f"{name}: its text stands in a request in another form and could not be replaced"
+                    raise _NotCertain("unmatched", reason)
+
+    def _problems(self, parameter: Discovered, text: str) -> str:
+        key = parameter.name, text
+        problems = self._refused.get(key)
+        if problems is None:
+            if len(self._refused) >= _CACHED:
+                self._refused.clear()
+            problems = self._refused[key] = "; ".join(violations(parameter.parameter(), text))
+        return problems
 
     def _note(self, kind: str, reason: str = "") -> None:
         with self._lock:
@@ -160,36 +203,14 @@ class Overlay:
             outgoing.note_invalid(reason)
 
 
-def _undeclared(
-    text: str, matches: Sequence[Match[Discovered]], declared: Sequence[str]
-) -> tuple[Match[Discovered], ...]:
-    """Return the matches without those that a declared prompt put out."""
-    return tuple(
-        match for match in matches if not any(text[match.found.start : match.found.end] in out for out in declared)
-    )
+def _text(text: str, matches: tuple[Match[Discovered], ...]) -> _Text:
+    return _Text(matches, frozenset(match.entry.owner.name for match in walk(matches)), Rest(text, matches))
 
 
-def _probes(parameter: Discovered) -> Iterator[str]:
-    """Yield runs of words, spread over a parameter's literals."""
-    for core in parameter.pattern.cores:
-        words = core.split(" ")
-        for at in range(0, len(words) - _PROBE_WORDS + 1, _PROBE_WORDS):
-            yield " ".join(words[at : at + _PROBE_WORDS])
-
-
-def _is_seen(probes: Sequence[str], place: Place, matches: Sequence[Match[Discovered]]) -> bool:
-    """Tell whether half of the probes stand in a text outside of what is explained."""
-    flat = " ".join(place.text.split())
-    if 2 * sum(probe in flat for probe in probes) < len(probes):
-        return False
-    spans = sorted(span for match in walk(matches) for span in match.found.spans if span is not None)
-    rest, at = [], 0
-    for start, end in spans:
-        rest.append(place.text[at:start])
-        at = max(at, end)
-    rest.append(place.text[at:])
-    flat = "\0".join(" ".join(piece.split()) for piece in rest)
-    return 2 * sum(probe in flat for probe in probes) >= len(probes)
+def _undeclared(text: str, known: _Text, declared: Sequence[str]) -> _Text:
+    """Return what is known of a text without the matches that a declared prompt put out."""
+    kept = tuple(m for m in known.matches if not any(text[m.found.start : m.found.end] in out for out in declared))
+    return known if kept == known.matches else _text(text, kept)
 
 
 @dataclass(frozen=True, slots=True)

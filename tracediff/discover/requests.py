@@ -12,6 +12,8 @@ Path: TypeAlias = tuple[str | int, ...]
 
 SYSTEM, USER, TOOL = "system prompt", "user prompt", "tool description"
 _SYSTEM_ROLES = frozenset({"system", "developer"})
+_MAPPING = (dict, Mapping)
+"""dict first: to look through the abstract class costs more than the rest."""
 _TEXT_PARTS = frozenset({"text", "input_text"})
 
 
@@ -45,7 +47,7 @@ def _turns(name: str, turns: object) -> Iterator[Place]:
         return
     has_answered = False
     for position, turn in enumerate(turns):
-        if not isinstance(turn, Mapping):
+        if not isinstance(turn, _MAPPING):
             continue
         role = turn.get("role")
         if role in _SYSTEM_ROLES:
@@ -61,7 +63,7 @@ def _texts(path: Path, role: str, content: object) -> Iterator[Place]:
         yield Place(path, role, content)
     elif isinstance(content, list | tuple):
         for position, part in enumerate(content):
-            if isinstance(part, Mapping) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str):
+            if isinstance(part, _MAPPING) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str):
                 yield Place((*path, position, "text"), role, part["text"])
 
 
@@ -69,10 +71,12 @@ def _tools(name: str, tools: object) -> Iterator[Place]:
     if not isinstance(tools, list | tuple):
         return
     for position, tool in enumerate(tools):
-        if not isinstance(tool, Mapping):
+        if not isinstance(tool, _MAPPING):
             continue
         inner = tool.get("function")
-        holder, path = (inner, (name, position, "function")) if isinstance(inner, Mapping) else (tool, (name, position))
+        holder, path = (
+            (inner, (name, position, "function")) if isinstance(inner, _MAPPING) else (tool, (name, position))
+        )
         if isinstance(text := holder.get("description"), str):
             yield Place((*path, "description"), TOOL, text)
 
@@ -86,7 +90,7 @@ def with_texts(body: Mapping[str, Any], texts: Mapping[Path, str]) -> dict[str, 
         for key in path[:-1]:
             inner = holder[key]
             if id(inner) not in fresh:
-                inner = dict(inner) if isinstance(inner, Mapping) else list(inner)
+                inner = dict(inner) if isinstance(inner, _MAPPING) else list(inner)
                 fresh.add(id(inner))
                 holder[key] = inner
             holder = inner
@@ -98,6 +102,6 @@ def tool_names(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of a request's tools, in order."""
     tools = body.get("tools") or body.get("functions")
     named = (
-        [tool.get("function", tool) for tool in tools if isinstance(tool, Mapping)] if isinstance(tools, list) else []
+        [tool.get("function", tool) for tool in tools if isinstance(tool, _MAPPING)] if isinstance(tools, list) else []
     )
-    return tuple(str(tool.get("name", tool.get("type", ""))) for tool in named if isinstance(tool, Mapping))
+    return tuple(str(tool.get("name", tool.get("type", ""))) for tool in named if isinstance(tool, _MAPPING))
