@@ -67,7 +67,7 @@ class Explainer:
                     later.append((path, leaf, ref))
             for path, leaf, ref in later:  # short values last: what stands beside them tells where they are from
                 self._leaf(argument, path, leaf, ref)
-        if call is not None and result.unknown and not result.findings:
+        if call is not None and result.unknown:
             self._pieces.trace(call, result)
         return result
 

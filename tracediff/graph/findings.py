@@ -11,6 +11,7 @@ from tracediff.graph.calls import Call
 from tracediff.graph.confidence import Evidence, confidence
 from tracediff.graph.cover import Match
 from tracediff.graph.reasons import Reason
+from tracediff.graph.sources import Source
 from tracediff.graph.words import Text, short_values
 
 
@@ -24,6 +25,14 @@ class Finding(NamedTuple):
     reason: Reason
 
 
+class Trace(NamedTuple):
+    """A source and how its text was changed."""
+
+    source: Source
+    is_exchanged: bool
+    """Its letters were exchanged; else its words stand in another order."""
+
+
 @dataclass(slots=True)
 class Covered:
     """A text that had to be pieced together, kept for the next consumer of the same text."""
@@ -32,6 +41,8 @@ class Covered:
     matches: list[Match]
     known: int = 0
     """Words of the run when this text came up: a word with this number or a higher one was new."""
+    traces: dict[tuple[int, int], Trace | None] = field(default_factory=dict)
+    """(start, end) of a stretch without a source -> what it was made of, if its words or letters were moved."""
     gaps: list[tuple[int, int]] = field(init=False)
     """(start, end) of what no match covers."""
     _values: list[tuple[int, int, tuple[int, ...]]] | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tracediff.capture.records import Ref
 from tracediff.graph.calls import Call, last_key
 from tracediff.graph.cover import Match, cover
-from tracediff.graph.findings import Argument, Covered, Explanation, labels
+from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, labels
 from tracediff.graph.reasons import Reason
-from tracediff.graph.scattered import Scattered
+from tracediff.graph.scattered import WORDS, Scattered
 from tracediff.graph.slots import Constants, Slot, slots
 from tracediff.graph.sources import Holder, Piece, Source, Sources
 from tracediff.graph.words import SHINGLE, Text, unescaped
@@ -96,18 +96,26 @@ class Pieces:
         return covered.without(filled) if filled else covered.gaps
 
     def trace(self, call: Call, result: Explanation) -> None:
-        """Explain what a call without any known source was given, if its words or letters were only moved."""
-        for name in result.unknown:
+        """Explain long stretches without a source, if their words or letters were only moved."""
+        for name, texts in result.unknown.items():
             argument = Argument(call, name, result)
-            for stretch in result.stretches(name):
-                found = self._scattered.find(stretch)
-                if found is None:
-                    continue
-                holder, others = self.latest(argument, found.source)
-                if holder is not None:
-                    form = _EXCHANGED if found.is_exchanged else _MOVED
-                    reason = Reason(form, name, holder.path, stretch.text, None, labels(self.calls, others))
-                    argument.add(holder.call, "cover", "moved", reason)
+            for covered, gaps in texts:
+                for start, end in gaps:
+                    if end - start >= WORDS:
+                        self._trace(argument, Stretch(covered, start, end))
+
+    def _trace(self, argument: Argument, stretch: Stretch) -> None:
+        covered, place = stretch.covered, (stretch.start, stretch.end)
+        if place not in covered.traces:
+            covered.traces[place] = self._scattered.find(stretch)
+        found = covered.traces[place]
+        if found is None:
+            return
+        holder, others = self.latest(argument, found.source)
+        if holder is not None:
+            form = _EXCHANGED if found.is_exchanged else _MOVED
+            reason = Reason(form, argument.name, holder.path, stretch.text, None, labels(self.calls, others))
+            argument.add(holder.call, "cover", "moved", reason)
 
     def _matched(self, argument: Argument, path: str, match: Match) -> None:
         holder, others = self.latest(argument, match.source)

@@ -1,31 +1,26 @@
-"""Last resort for a call with no known source at all: words in another order, or letters exchanged one for one."""
+"""Last resort for a long stretch without a source: words in another order, or letters exchanged one for one."""
 
 from __future__ import annotations
 
 from collections import Counter
 from operator import sub
-from typing import NamedTuple
 
-from tracediff.graph.findings import Stretch
+from tracediff.graph.findings import Stretch, Trace
 from tracediff.graph.sources import Source, Sources
 from tracediff.graph.words import spans, unescaped
 
-_WORDS = 14
+WORDS = 14
 """Words that such evidence needs at least."""
 _RARE = 24
 """A word that stands in more sources than this says nothing about which one it is."""
 _SHARE = 0.85
+_SAMPLE = 16
+"""Words, about, by which a stretch is judged before all of it is looked at."""
+_AGREED = 2
+"""How many more of these must be rare words of sources than there are such sources."""
 _LETTERS = 30
 """Letters whose exchange must be consistent: chance can't do that."""
 _RUN = 5
-
-
-class Trace(NamedTuple):
-    """A source and how its text was changed."""
-
-    source: Source
-    is_exchanged: bool
-    """Its letters were exchanged; else its words stand in another order."""
 
 
 class Scattered:
@@ -41,12 +36,12 @@ class Scattered:
     def find(self, stretch: Stretch) -> Trace | None:
         """Return the source of a stretch of words that no other method explains."""
         numbers = stretch.numbers
-        if len(numbers) < _WORDS:
-            return None
-        new = sum(number >= stretch.covered.known for number in numbers)
-        if new <= (1 - _SHARE) * len(numbers):
-            return self._reordered(numbers)
-        return self._exchanged(stretch.text.casefold()) if new >= len(numbers) // 2 else None
+        known = stretch.covered.known
+        sample = numbers[:: len(numbers) // _SAMPLE or 1]
+        new = len([number for number in sample if number >= known])
+        if new <= (1 - _SHARE) * len(sample):
+            return self._reordered(numbers, sample)
+        return self._exchanged(stretch.text.casefold()) if 2 * new >= len(sample) else None
 
     def _unread(self, reader: int) -> list[Source]:
         """Return the outputs that one of the two indexes has not taken in yet; a prompt's values are not its own."""
@@ -54,16 +49,16 @@ class Scattered:
         self._done[reader] += len(found)
         return [source for source in found if source.holders and source.literals is None]
 
-    def _reordered(self, numbers: tuple[int, ...]) -> Trace | None:
+    def _reordered(self, numbers: tuple[int, ...], sample: tuple[int, ...]) -> Trace | None:
         """Return the source that has nearly all of these words, if its rare words point at it."""
-        rare = self.sources.words.rare(numbers, _RARE)
-        if len(rare) < _WORDS // 3:
-            return None
+        latest, words = self._latest, self.sources.words
         for unread in self._unread(0):
-            self._latest.update(dict.fromkeys(self.sources.numbers(unread), unread))
-        votes = Counter(self._latest[number] for number in rare if number in self._latest)
-        if not votes:
+            latest.update(dict.fromkeys(self.sources.numbers(unread), unread))
+        some = [latest[number] for number in words.rare(sample, _RARE) if number in latest]
+        if len(some) - len(set(some)) < _AGREED:
             return None
+        rare = words.rare(numbers, _RARE)
+        votes = Counter(latest[number] for number in rare if number in latest)
         top = max(votes.values())
         source = max((one for one, count in votes.items() if count == top), key=lambda one: one.rank)
         theirs = set(self.sources.numbers(source))
@@ -71,8 +66,8 @@ class Scattered:
         first, last = inside.index(True), len(inside) - inside[::-1].index(True)
         count = sum(inside[first:last])
         bits = self.sources.words.bits([number for number in set(numbers) if number in theirs])
-        enough = count >= _WORDS and count >= _SHARE * (last - first) and top >= _WORDS // 3
-        return Trace(source, is_exchanged=False) if enough and bits >= 2 * _WORDS else None
+        enough = count >= WORDS and count >= _SHARE * (last - first) and top >= WORDS // 3
+        return Trace(source, is_exchanged=False) if enough and bits >= 2 * WORDS else None
 
     def _exchanged(self, text: str) -> Trace | None:
         """Return the source whose letters were exchanged one for one (rot13 and the like)."""
