@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 import tracediff as td
 from tracediff.capture import begin
 
@@ -31,3 +33,38 @@ def test_a_shuffled_text_is_found_beside_a_text_that_is_as_it_was():
         said("report", f"Plan: {plan}\nNotes: {' '.join(words)}\nWrite one page.", "Done.")
     assert note
     assert set(edges(run)) == {("inspect#0", "report#0"), ("plan#0", "report#0")}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("市议会花费了三百万欧元出售了博物馆的冷却系统。", "图书馆馆长去年春天修复了博物馆的冷却系统。"),
+        ("冷却系统", "图书馆馆长去年春天修复了博物馆的冷却系统,因为它已经很旧。"),
+        ("市役所は博物館の冷房を修理しました。", "図書館は去年の春に新しい本棚を修理しました。"),
+    ],
+)
+def test_a_phrase_of_characters_is_no_more_than_the_few_words_it_is(first, second):
+    with td.record() as run:
+        said("old", "水库", "这座博物馆的冷却系统很旧,図書館は新しい。")
+        said("search", "水库", first)
+        said("other", second, "好的")
+    assert not edges(run)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            "市议会花费了三百万欧元出售了博物馆的冷却系统,因为修理太贵。",
+            "资料:花费了三百万欧元出售了博物馆的冷却系统,因为修理\n问题:为什么?",
+        ),
+        ("技术支持", "类别:技术支持\n请写一封回信。"),
+        ("市役所は博物館の冷房を修理しました。", "次の文を訳してください。「市役所は博物館の冷房を修理しました。」"),
+        ("박물관의 냉방 장치는 지난봄에 수리되었습니다.", "요약하세요: 박물관의 냉방 장치는 지난봄에 수리되었습니다."),
+    ],
+)
+def test_texts_without_spaces_are_found(first, second):
+    with td.record() as run:
+        said("search", "水库", first)
+        said("other", second, "好的")
+    assert set(edges(run)) == {("search#0", "other#0")}

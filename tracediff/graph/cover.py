@@ -11,12 +11,14 @@ from tracediff.graph.words import SHINGLE, Text, unescaped
 _STRIDE = 16
 _WITHIN = 2.5
 """How much more evidence a stretch needs that does not stand on its own in the text."""
-_GOES_ON = re.compile(r"[.:;!?]\s+")
+_GOES_ON = re.compile(r"[.:;!?]\s+|[\u3002\uff01\uff1a\uff1b\uff1f]\s*")
 _OPENING = 2.0
 """How much more evidence it needs when more words follow on the line."""
 _PHRASE = 6 * SHINGLE
 """Words from which on nobody writes the same by chance."""
-_EDGE = re.compile(r"[\n:=\"'`()\[\]{}<>|*.!?;\u2026\u2013\u2014\u201c\u201d#-]")
+_WIDE = r"\u3002\u300a-\u300f\uff01\uff08\uff09\uff1a\uff1b\uff1f"
+"""Punctuation of scripts without spaces."""
+_EDGE = re.compile(rf"[\n:=\"'`()\[\]{{}}<>|*.!?;\u2026\u2013\u2014\u201c\u201d#{_WIDE}-]")
 
 
 class Match(NamedTuple):
@@ -140,7 +142,7 @@ class _Cut:
         best = places[0] if len(places) == 1 else max(places, key=lambda place: self._rank(place + shift, length))
         source, at = self.sources.at(best + shift)
         match = Match(start, end, source, at, length == len(self.sources.numbers(source)))
-        return match if match.is_full or self._is_evident(match) else None
+        return match if (self._is_value(match) if match.is_full else self._is_evident(match)) else None
 
     def _rank(self, place: int, length: int) -> tuple[bool, bool, bool, float, int]:
         """Return what speaks for a place, the strongest first."""
@@ -153,17 +155,25 @@ class _Cut:
         places = source.spans()
         return unescaped(source.text)[places.starts[at] : places.ends[at + length - 1]] in self.text.plain
 
+    def _is_value(self, match: Match) -> bool:
+        """Return whether a whole source says enough: fewer than four words' worth of characters must stand apart."""
+        if self.text.worth(match.start, match.end) >= SHINGLE or not match.source.holders:
+            return True
+        numbers = self.text.numbers[match.start : match.end]
+        return self._apartness(match) is not None or self.sources.words.least(numbers) <= 1
+
     def _is_evident(self, match: Match) -> bool:
         """Return whether a partial match says enough: 9 bits and log2 of all words, more within a sentence."""
-        if match.length >= _PHRASE:
+        length = self.text.worth(match.start, match.end)
+        if length >= _PHRASE:
             return True
         words = self.sources.words
         needed = 9.0 + max(words.total, 1).bit_length()
-        found = words.bits(self.text.numbers[match.start : match.end])
+        found = words.bits(self.text.numbers[match.start : match.end]) * length / match.length
         if found < needed or not match.source.holders:
             return found >= needed
         apart = self._apartness(match)
-        if apart is None and match.length < 2 * SHINGLE:
+        if apart is None and length < 2 * SHINGLE:
             return False
         return found >= needed * (apart or _WITHIN)
 

@@ -73,7 +73,7 @@ class Pieces:
             self._covered[text] = covered
         for match in covered.matches:
             if match.source.holders:
-                self._matched(argument, path, match)
+                self._matched(argument, path, match, covered.text)
         gaps = covered.gaps
         if gaps:
             gaps = self._fill(argument, path, covered, ref)
@@ -117,11 +117,11 @@ class Pieces:
             reason = Reason(form, argument.name, holder.path, stretch.text, None, labels(self.calls, others))
             argument.add(holder.call, "cover", "moved", reason)
 
-    def _matched(self, argument: Argument, path: str, match: Match) -> None:
+    def _matched(self, argument: Argument, path: str, match: Match, text: Text) -> None:
         holder, others = self.latest(argument, match.source)
         if holder is None:
             return
-        case = "full" if match.is_full else "long" if match.length >= 3 * SHINGLE else "partial"
+        case = "full" if match.is_full else "long" if text.worth(match.start, match.end) >= 3 * SHINGLE else "partial"
         form, part = (_ALL, None) if match.is_full else (_PART, (match.at, match.at + match.length))
         reason = Reason(form, path, holder.path, match.source.text, part, labels(self.calls, others))
         argument.add(holder.call, "cover", case, reason)

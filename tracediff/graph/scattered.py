@@ -40,7 +40,7 @@ class Scattered:
         sample = numbers[:: len(numbers) // _SAMPLE or 1]
         new = len([number for number in sample if number >= known])
         if new <= (1 - _SHARE) * len(sample):
-            return self._reordered(numbers, sample)
+            return self._reordered(stretch, sample)
         return self._exchanged(stretch.text.casefold()) if 2 * new >= len(sample) else None
 
     def _unread(self, reader: int) -> list[Source]:
@@ -49,7 +49,7 @@ class Scattered:
         self._done[reader] += len(found)
         return [source for source in found if source.holders and source.literals is None]
 
-    def _reordered(self, numbers: tuple[int, ...], sample: tuple[int, ...]) -> Trace | None:
+    def _reordered(self, stretch: Stretch, sample: tuple[int, ...]) -> Trace | None:
         """Return the source that has nearly all of these words, if its rare words point at it."""
         latest, words = self._latest, self.sources.words
         for unread in self._unread(0):
@@ -57,6 +57,7 @@ class Scattered:
         some = [latest[number] for number in words.rare(sample, _RARE) if number in latest]
         if len(some) - len(set(some)) < _AGREED:
             return None
+        numbers = stretch.numbers
         rare = words.rare(numbers, _RARE)
         votes = Counter(latest[number] for number in rare if number in latest)
         top = max(votes.values())
@@ -65,8 +66,9 @@ class Scattered:
         inside = [number in theirs for number in numbers]
         first, last = inside.index(True), len(inside) - inside[::-1].index(True)
         count = sum(inside[first:last])
+        least = WORDS * len(numbers) / stretch.covered.text.worth(stretch.start, stretch.end)
         bits = self.sources.words.bits([number for number in set(numbers) if number in theirs])
-        enough = count >= WORDS and count >= _SHARE * (last - first) and top >= WORDS // 3
+        enough = count >= least and count >= _SHARE * (last - first) and top >= WORDS // 3
         return Trace(source, is_exchanged=False) if enough and bits >= 2 * WORDS else None
 
     def _exchanged(self, text: str) -> Trace | None:

@@ -18,6 +18,7 @@ SHINGLE = 4
 _ASCII = "".join(chr(i).lower() if chr(i).isalnum() or chr(i) == "_" else " " for i in range(128))
 # Scripts without spaces between words: each character is a word.
 _CHARACTER = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
+_CHARACTERS = re.compile(rf"[{_CHARACTER}]")
 _WIDE_WORD = re.compile(rf"[{_CHARACTER}]|[^\W{_CHARACTER}]+")
 # Word characters as they are, blanks but the line break as a space, all else as a line break.
 _STRETCHES = "".join(
@@ -171,6 +172,12 @@ class Text:
                 return low + len(text) - len(text.lstrip()), low + len(text.rstrip())
         places = self.spans()
         return places.starts[start], places.ends[end - 1]
+
+    def worth(self, start: int, end: int) -> float:
+        """Return how many words these are worth: in scripts without spaces two characters make one."""
+        if self.plain.isascii():
+            return end - start
+        return end - start - len(_CHARACTERS.findall(self.words(start, end))) / 2
 
     def words(self, start: int, end: int) -> str:
         """Return the text from one word to another."""
