@@ -45,7 +45,7 @@ def test_a_shuffled_text_is_found_beside_a_text_that_is_as_it_was():
 )
 def test_a_phrase_of_characters_is_no_more_than_the_few_words_it_is(first, second):
     with td.record() as run:
-        said("old", "水库", "这座博物馆的冷却系统很旧,図書館は新しい。")
+        said("old", "水库", "这个系统在冷天却很慢,図書館は新しい。")
         said("search", "水库", first)
         said("other", second, "好的")
     assert not edges(run)
