@@ -68,3 +68,36 @@ def test_texts_without_spaces_are_found(first, second):
         said("search", "水库", first)
         said("other", second, "好的")
     assert set(edges(run)) == {("search#0", "other#0")}
+
+
+def test_labels_of_a_vote_are_not_a_bystanders():
+    with td.record() as run:
+        said("moderate", "A harmless text about bridges.", "HUM")
+        texts = ("The dam was audited in 1990.\nAnswer: HUM", "It was a person.\nAnswer: LOC", "LOC")
+        votes = [said("vote", "Who audited the dam?", text).rpartition(" ")[2] for text in texts]
+        said("judge", "Question: Who audited the dam?\nAnswers:\n" + "\n".join(votes), "done")
+        said("count", {"labels": votes}, "fine")
+    wanted = {(f"vote#{i}", target) for i in range(3) for target in ("judge#0", "count#0")}
+    assert set(edges(run)) == wanted
+
+
+def test_a_call_serves_as_often_as_its_output_holds_the_value():
+    shots = [
+        {"q": "Who flooded the vineyard in Lisbon?", "a": "billing"},
+        {"q": "When was the canal in Oslo rebuilt?", "a": "refund"},
+        {"q": "Why did the ferry tickets double?", "a": "billing"},
+    ]
+    with td.record() as run:
+        said("moderate", "A harmless text about bridges.", "billing")
+        said("examples", "Find some.", shots, "retriever")
+        said("classify", "\n\n".join(f"Q: {shot['q']}\nA: {shot['a']}" for shot in shots), "done")
+    assert set(edges(run)) == {("examples#0", "classify#0")}
+
+
+def test_labels_of_two_sites_stay_with_the_calls_that_put_them_out_alone():
+    with td.record() as run:
+        said("extract", "Read the mail.", "Team: billing\nUrgency: high")
+        said("team", {"text": "billing"}, "Billing", "function")
+        said("urgency", {"text": "high"}, "High", "function")
+        said("reply", "Write a reply.\nUrgency: High\nAnd not too long.\nTeam: Billing", "done")
+    assert set(edges(run)) >= {("team#0", "reply#0"), ("urgency#0", "reply#0")}

@@ -8,9 +8,10 @@ from tracediff.capture.records import Ref
 from tracediff.capture.values import Value
 from tracediff.graph.calls import IDS, LABELS, Call, Scalar, is_inside, last_key, leaves
 from tracediff.graph.findings import Argument, Explanation, labels
-from tracediff.graph.pieced import RECENT, Pieces
+from tracediff.graph.pieced import Pieces
 from tracediff.graph.reasons import Reason
 from tracediff.graph.sources import Holder, Source, Sources
+from tracediff.graph.together import RECENT
 from tracediff.graph.words import SHINGLE, Vocabulary
 from tracediff.parameters import split
 
@@ -65,6 +66,8 @@ class Explainer:
                     self._leaf(argument, path, leaf, ref)
                 else:
                     later.append((path, leaf, ref))
+            if len(later) > 1:
+                self._pieces.prepare(argument, [(path, leaf) for path, leaf, _ in later if isinstance(leaf, str)])
             for path, leaf, ref in later:  # short values last: what stands beside them tells where they are from
                 self._leaf(argument, path, leaf, ref)
         if call is not None and result.unknown:

@@ -123,6 +123,8 @@ class Argument:
     result: Explanation
     used: dict[object, list[int]] = field(default_factory=dict)
     """Text or short value -> calls that explain an occurrence already: k equal labels go to k different calls."""
+    sites: dict[str, str] = field(default_factory=dict)
+    """Path of a list -> the site that all short values in it can be from."""
 
     def add(self, source: int, evidence: Evidence, case: str, reason: Reason) -> None:
         """Note one reason for an edge."""

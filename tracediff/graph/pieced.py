@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import chain
+
 from tracediff.capture.records import Ref
 from tracediff.graph.calls import Call, last_key
 from tracediff.graph.cover import Match, cover
-from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, labels
+from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, labels, parent
 from tracediff.graph.reasons import Reason
 from tracediff.graph.scattered import WORDS, Scattered
 from tracediff.graph.slots import Constants, Slot, slots
 from tracediff.graph.sources import Holder, Piece, Source, Sources
+from tracediff.graph.together import RECENT, Together
 from tracediff.graph.words import SHINGLE, Text, unescaped
-
-RECENT = 64
-"""How many equal values are looked through for the one referred to."""
 
 _LINE = "a line of {path} is all of what {owner} put out{at} ({text})"
 _ALL = "{path} holds all of what {owner} put out{at} ({text})"
@@ -32,8 +33,13 @@ class Pieces:
         self.sources = sources
         self._constants = Constants(calls)
         self._scattered = Scattered(sources)
+        self._together = Together(calls, sources)
         self._covered: dict[str, Covered] = {}
         self._positions = {call.record.id: call.position for call in calls}
+
+    def prepare(self, argument: Argument, found: list[tuple[str, str]]) -> None:
+        """Note from which site the short values of each list of an argument are."""
+        argument.sites = self._together.by_list(found)
 
     def compose(self, argument: Argument, path: str, text: str, ref: Ref | None) -> None:
         """Explain one text of an argument: lines and fields that are outputs, then what is left of it as one text.
@@ -88,10 +94,12 @@ class Pieces:
 
     def _fill(self, argument: Argument, path: str, covered: Covered, ref: Ref | None) -> list[tuple[int, int]]:
         """Explain short values in the gaps; return the gaps that are left."""
+        found = slots(self.sources, covered)
+        sites = self._together.by_form(found) if len(found) > 1 else {}
         filled = [
             (slot.start, slot.end)
-            for slot in slots(self.sources, covered)
-            if self._short(argument, path, covered.text.words(slot.start, slot.end), slot, ref)
+            for slot in found
+            if self._short(argument, path, slot, ref, sites.get(slot.start) or argument.sites.get(parent(path)))
         ]
         return covered.without(filled) if filled else covered.gaps
 
@@ -126,15 +134,15 @@ class Pieces:
         reason = Reason(form, path, holder.path, match.source.text, part, labels(self.calls, others))
         argument.add(holder.call, "cover", case, reason)
 
-    def _short(self, argument: Argument, path: str, value: str, slot: Slot, ref: Ref | None) -> bool:
+    def _short(self, argument: Argument, path: str, slot: Slot, ref: Ref | None, site: str | None) -> bool:
         """Explain one short value; return whether a call is found that it came from."""
-        piece, case, others = self._piece(argument, path, slot, ref)
+        piece, case, others = self._piece(argument, path, slot, ref, site)
         if piece is None or self._is_setting(argument, slot, piece):
             return False
         holder = piece.holder
         argument.used.setdefault(slot.key, []).append(holder.call)
         form = _OWN_PLACE if slot.is_delimited else _WITHIN
-        reason = Reason(form, path, holder.path, value, None, labels(self.calls, others))
+        reason = Reason(form, path, holder.path, slot.value, None, labels(self.calls, others))
         argument.add(holder.call, "slot", case, reason)
         return True
 
@@ -147,8 +155,10 @@ class Pieces:
         known = self.sources.pieces.get(slot.key) if piece.is_whole else self.sources.parts.get(slot.key, [])
         return not known or known[0].holder.since > self._constants.first(argument.call).record.start
 
-    def _piece(self, argument: Argument, path: str, slot: Slot, ref: Ref | None) -> tuple[Piece | None, str, list[int]]:
-        """Return the call a short value is taken from: the one referred to, else the latest not used yet."""
+    def _piece(
+        self, argument: Argument, path: str, slot: Slot, ref: Ref | None, site: str | None
+    ) -> tuple[Piece | None, str, list[int]]:
+        """Return the call a short value is taken from: the one referred to, one of a site, the latest not used yet."""
         used = argument.used.get(slot.key, [])
         whole = self.sources.pieces.get(slot.key, [])
         if slot.is_all and whole:
@@ -160,11 +170,11 @@ class Pieces:
                     call in beside and last_key(piece.holder.path) == last_key(path)
                 ):
                     return piece, "new", []
-        for pieces in (whole, self.sources.parts.get(slot.key, [])):
-            found = next((item for item in reversed(pieces) if item.holder.call not in used), None)
-            if found is None:
-                continue
-            piece = found
+        parts = self.sources.parts.get(slot.key, [])
+        choices = [(found, item) for found in (whole, parts) if (item := _unused(found, used)) is not None]
+        if site is not None and (item := self._of_site(site, whole, parts, used)) is not None:
+            choices.insert(0, (whole if item.is_whole else parts, item))
+        for pieces, piece in choices:
             recent = dict.fromkeys(item.holder.call for item in pieces[-8:])
             calls = [call for call in recent if call != piece.holder.call]
             if not piece.is_whole:
@@ -181,6 +191,21 @@ class Pieces:
             return piece, case, calls[-3:]
         return None, "", []
 
+    def _of_site(self, site: str, whole: list[Piece], parts: list[Piece], used: list[int]) -> Piece | None:
+        """Return the latest value of a site not used yet, else one that the output of its call holds once more."""
+        mine = [
+            [item for item in pieces[-RECENT:] if self.calls[item.holder.call].record.name == site]
+            for pieces in (whole, parts)
+        ]
+        for pieces in mine:
+            if (item := _unused(pieces, used)) is not None:
+                return item
+        room = Counter(item.holder.call for pieces in mine for item in pieces)
+        for item in chain(*mine):
+            if not item.is_whole or used.count(item.holder.call) < room[item.holder.call]:
+                return item
+        return None
+
     def latest(self, argument: Argument, source: Source) -> tuple[Holder | None, list[int]]:
         """Return the most recent holder that explains no equal text of this argument yet, and the other calls."""
         holders = source.holders
@@ -194,3 +219,7 @@ class Pieces:
         if len(holders) == 1:
             return best, []
         return best, list(dict.fromkeys(holder.call for holder in holders[-4:] if holder.call != best.call))
+
+
+def _unused(pieces: list[Piece], used: list[int]) -> Piece | None:
+    return next((item for item in reversed(pieces) if item.holder.call not in used), None)

@@ -24,6 +24,8 @@ class Slot(NamedTuple):
     key: tuple[int, ...]
     start: int
     """First word in the text."""
+    value: str
+    """It as it is written."""
     line: str
     is_all: bool
     """The value is the whole line."""
@@ -131,7 +133,8 @@ def _slot(words: Text, start: int, end: int, *, is_delimited: bool) -> Slot:
     line = _line(text, low)
     is_all = line.strip(" .,!?'\"`-*") == text[low:high]
     is_apart = is_delimited and not text[high : high + 2].startswith(", ")
-    return Slot(tuple(words.numbers[start:end]), start, line, is_all, is_delimited, is_apart, _is_key(text, high))
+    key, is_key = tuple(words.numbers[start:end]), _is_key(text, high)
+    return Slot(key, start, text[low:high], line, is_all, is_delimited, is_apart, is_key)
 
 
 def _is_mark(words: Text, start: int, end: int) -> bool:
