@@ -105,6 +105,8 @@ class Pieces:
 
     def trace(self, call: Call, result: Explanation) -> None:
         """Explain long stretches without a source, if their words or letters were only moved."""
+        if result.findings and self._scattered.is_vain():
+            return
         for name, texts in result.unknown.items():
             argument = Argument(call, name, result)
             for covered, gaps in texts:

@@ -18,6 +18,8 @@ _SAMPLE = 16
 """Words, about, by which a stretch is judged before all of it is looked at."""
 _AGREED = 2
 """How many more of these must be rare words of sources than there are such sources."""
+_LOOKS = 100
+"""Looks in vain after which only calls without any source get one: long runs would pay for each record."""
 _LETTERS = 30
 """Letters whose exchange must be consistent: chance can't do that."""
 _RUN = 5
@@ -29,12 +31,22 @@ class Scattered:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
         self._done = [0, 0]
+        self._vain = 0
         self._latest: dict[int, Source] = {}
         """Word -> the latest output with it: one that repeats another's words is the nearer source."""
         self._lengths: dict[tuple[int, ...], list[tuple[Source, int]]] = {}
 
+    def is_vain(self) -> bool:
+        """Return whether so many looks found nothing that this program seems to have no code that moves words."""
+        return self._vain >= _LOOKS
+
     def find(self, stretch: Stretch) -> Trace | None:
         """Return the source of a stretch of words that no other method explains."""
+        found = self._find(stretch)
+        self._vain = 0 if found is not None else self._vain + 1
+        return found
+
+    def _find(self, stretch: Stretch) -> Trace | None:
         numbers = stretch.numbers
         known = stretch.covered.known
         sample = numbers[:: len(numbers) // _SAMPLE or 1]
