@@ -23,6 +23,8 @@ _DATA_FILES = frozenset({".json", ".toml", ".yaml", ".yml"})
 _MAX_BYTES = 200_000
 _MAX_FILES = 300
 _MAX_DEPTH = 3
+_MAX_ITEMS = 10
+"""A list of more in a data file holds records, such as the paragraphs of a corpus: no prompts."""
 _SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "build", "dist"})
 
 
@@ -131,6 +133,6 @@ def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _strings(inner, f"{path}.{key}")
-    elif isinstance(value, list):
+    elif isinstance(value, list) and len(value) <= _MAX_ITEMS:
         for number, inner in enumerate(value):
             yield from _strings(inner, f"{path}.{number}")

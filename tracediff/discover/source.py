@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tracediff.discover.naming import expression_name
 from tracediff.discover.pattern import Pattern
@@ -351,11 +352,12 @@ def _is_declaring(node: ast.expr) -> bool:
 
 
 def texts_of(texts: Iterator[tuple[str, str, int, int]], file: str) -> list[Template]:
-    """Return the templates of (name, text, line, end line) that a text file holds."""
+    """Return the templates of (name, text, line, end line) of a text file; numbers after its name are of lists."""
     found = []
     for name, text, line, end_line in texts:
+        is_listed = any(map(str.isdecimal, name.rpartition(Path(file).name)[2].split(".")))
         if patterns := tuple(filter(is_text, readings(text))):
-            found.append(Template(name, "", file, line, end_line, patterns))
+            found.append(Template(name, "", file, line, end_line, patterns, is_listed))
         parts = [(p, line + first, line + last) for p, first, last in jinja_parts(text) if is_text(p)]
         found += [Template(name, "", file, first, last, (pattern,)) for pattern, first, last in parts]
     return found
