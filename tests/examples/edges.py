@@ -1,4 +1,4 @@
-"""The edges of every example that nobody decorated, written from its code; the module's name is left out of labels."""
+"""The edges of every example, written from its code; the module's name is left out of labels."""
 
 COUNTING = """
 TASK#0 -> program:chat#0
@@ -60,6 +60,28 @@ SEARCH#2 -> program:chat#2
 FINISH#2 -> program:chat#2
 """
 
+DECORATED = {
+    "object_counting": """
+task#0 -> program:chat#0
+program:chat#0 -> last_number#0
+output last_number#0
+""",
+    "multi_hop": """
+query_prompt#0 -> ask:chat#0
+ask:chat#0 -> MultiHop.retrieve#0
+MultiHop.retrieve#0 -> query_prompt#1
+MultiHop.retrieve#0 -> deduplicate#0
+query_prompt#1 -> ask:chat#1
+ask:chat#1 -> MultiHop.retrieve#1
+MultiHop.retrieve#1 -> deduplicate#0
+deduplicate#0 -> answer_prompt#0
+answer_prompt#0 -> ask:chat#2
+answer_task#0 -> ask:chat#2
+ask:chat#2 -> last_line#0
+output last_line#0
+""",
+}
+
 PLAIN = {
     "object_counting_undecorated": COUNTING,
     "trec": COUNTING,
@@ -99,7 +121,7 @@ StrOutputParser#2 -> answer_in#0
 output answer_in#0
 """
 
-LANGGRAPH_AGENT = AGENT.replace("SEARCH", "search.doc").replace("FINISH", "finish.doc") + (
+LANGGRAPH_AGENT = AGENT.replace("SEARCH", "search.docstring").replace("FINISH", "finish.docstring") + (
     "program:chat#2 -> finish#0\noutput finish#0\n"
 )
 

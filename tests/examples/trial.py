@@ -7,14 +7,20 @@ import asyncio
 import contextvars
 import importlib.util
 import inspect
+import io
 import json
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stdout
 
 import tracediff as td
 from tracediff import discover
+from tracediff.capture import declared_parameters
+from tracediff.cli import main
 from tracediff.discover.steps import stepped
 from tracediff.simulate import (
     Server,
@@ -25,12 +31,16 @@ from tracediff.simulate import (
     one_hop_samples,
     two_hop_samples,
 )
+from tracediff.simulate import server as simulated
 from tracediff.simulate.__main__ import write_samples
+from tracediff.store import save_prompts
 from tracediff.training.discovering import discover_parameters
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 SEED = 6
 N = 20
+AWKWARD = ' Mind "quotes", it\'s a back\\slash, 5% of $5, é,\n{"braces": []} and """more""".'
+"""What every candidate has beside advice: it is not easy to write into a source."""
 
 
 def samples_of(name, n):
@@ -41,18 +51,64 @@ def samples_of(name, n):
     return (one_hop_samples if "vanilla" in name else two_hop_samples)(SEED, n).samples
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+def load(name, folder=EXAMPLES):
+    spec = importlib.util.spec_from_file_location(name, pathlib.Path(folder) / f"{name}.py")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def trial(name):
-    """Return how an example does before, with every skill in its prompts, and after that; and its edges."""
+class Listening(Server):
+    """The simulated server; it keeps the bytes of every request."""
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.bodies = bodies = []
+
+        class Handler(simulated._Handler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                bodies.append(body.decode())
+                line, self.rfile = self.rfile, io.BytesIO(body)
+                try:
+                    super().do_POST()
+                finally:
+                    self.rfile = line
+
+        self.handler = Handler
+
+    def start(self):
+        super().start()
+        self._http.RequestHandlerClass = self.handler
+        return self
+
+
+def patch_of(prompts):
+    """Return what `tracediff diff PROMPTS --patch` prints."""
+    printed = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    arguments, sys.argv = sys.argv, ["tracediff", "diff", str(prompts), "--patch"]
+    try:
+        with redirect_stdout(printed):
+            main()
+    except SystemExit as end:
+        if end.code:
+            raise
+    finally:
+        sys.argv = arguments
+    return printed.buffer.getvalue()
+
+
+def trial(name, folder):
+    """Return how a copy of an example does before, with every skill in its prompts, after that, and patched; its edges.
+
+    Requests are those of a candidate with every skill, and those of the patched program without tracediff.
+    """
     world = World(SEED, Settings(solver_noise=0.0))
-    module, samples = load(name), samples_of(name, N)
-    with tempfile.TemporaryDirectory() as folder, Server(world) as server, asyncio.Runner() as runner:
+    for file in EXAMPLES.glob("*.py"):
+        shutil.copy(file, folder)
+    os.chdir(folder)
+    module, samples = load(name, folder), samples_of(name, N)
+    with Listening(world) as server, asyncio.Runner() as runner:
         write_samples(SEED, pathlib.Path(folder))
         os.environ["OPENAI_BASE_URL"] = server.base_url
         os.environ["OPENAI_API_KEY"] = "simulated"
@@ -66,27 +122,38 @@ def trial(name):
             return result
 
         def score():
-            return [module.metric(run(sample), sample) for sample in samples]
+            server.bodies.clear()
+            return [float(td.Score.of(module.metric(run(sample), sample)).value) for sample in samples]
 
         plain = score()
         td.instrument()
-        found = discover_parameters(module.program, samples[:5]).file
-        texts = {p.name: world.with_all_skills(p.text) for p in found.parameters if p.status == "trainable"}
-        with discover.discovered(found.parameters) as overlay, td.using(texts):
-            told = score()
+        declared = tuple(p for p in declared_parameters() if p.name.startswith(f"{name}."))
+        found = discover_parameters(module.program, samples[:5]).file if not declared else None
+        given = found.parameters if found else ()
+        parameters = [*declared, *(p.parameter() for p in given if p.status == "trainable")]
+        texts = {p.name: world.with_all_skills(p.text) + AWKWARD for p in parameters}
+        with discover.discovered(given) as overlay, td.using(texts):
+            told, requests = score(), [*server.bodies]
         sample = samples[plain.index(1)]
-        with discover.discovered(found.parameters), stepped(found.steps), td.record() as recorded:
+        with discover.discovered(given), stepped(found.steps if found else ()), td.record() as recorded:
             recorded.set_output(run(sample))
         graph = recorded.graph()
         td.uninstrument()
+        again = score()
+        save_prompts("prompts.json", texts, parameters)
+        patch = patch_of("prompts.json")
+        subprocess.run(["git", "apply", "--whitespace=nowarn"], input=patch, check=True)
+        module = load(name, folder)
+        score()
         named = {node.label: node.label.removeprefix(f"{name}.") for node in graph.nodes}
         return {
             "plain": plain,
             "told": told,
-            "again": score(),
+            "again": again,
             "counts": dict(overlay.counts),
             "edges": sorted(f"{named[e.source.label]} -> {named[e.target.label]}" for e in graph.edges),
             "output": named[graph.output.label],
+            "requests": {"candidate": requests, "patched": [*server.bodies]},
         }
 
 
@@ -95,4 +162,7 @@ async def finished(result):
 
 
 if __name__ == "__main__":
-    print(json.dumps(trial(sys.argv[1])))
+    with tempfile.TemporaryDirectory() as place:
+        said = trial(sys.argv[1], place)
+        os.chdir(EXAMPLES)
+    print(json.dumps(said))
