@@ -62,3 +62,14 @@ def test_the_same_short_prompt_read_twice_still_reaches_the_model_call():
             call.end(text)
         answered("app.solve", text, "wrong and missing")
     assert [edge.source.name for edge in run.graph().edges] == ["app.task"]
+
+
+def test_a_value_that_stood_in_the_same_text_before_a_call_put_it_out_is_not_that_calls():
+    """The name of a tool in a system prompt, sent again after the model has named that tool."""
+    tools = "You have these tools.\nName: almanac\nName: ledger\nAnswer with the name of one."
+    with td.record() as run:
+        answered("app.first", tools, "The sky looks clear tonight over there")
+        answered("app.choose", "Which one is it?", "almanac")
+        answered("app.again", tools, "Thank you for it")
+        answered("app.use", "Open this one now.\nName: almanac\nThen close it.", "There is nothing in it")
+    assert [(edge.source.name, edge.target.name) for edge in run.graph().edges] == [("app.choose", "app.use")]

@@ -41,6 +41,10 @@ class Covered:
     matches: list[Match]
     known: int = 0
     """Words of the run when this text came up: a word with this number or a higher one was new."""
+    first: int = 0
+    """Sequence number of the call that had this text first."""
+    outside: list[tuple[int, int]] = field(default_factory=list)
+    """(start, end) of what had no source then: no later output is one, where the same text comes again."""
     traces: dict[tuple[int, int], Trace | None] = field(default_factory=dict)
     """(start, end) of a stretch without a source -> what it was made of, if its words or letters were moved."""
     gaps: list[tuple[int, int]] = field(init=False)
@@ -64,6 +68,10 @@ class Covered:
     def is_open(self, start: int, end: int) -> bool:
         """Return whether all words from ``start`` to ``end`` stand in one gap."""
         return any(low <= start and end <= high for low, high in self.gaps)
+
+    def is_outside(self, start: int, end: int, since: int) -> bool:
+        """Return whether words stood in this text, without a source, before something that is known ``since`` then."""
+        return self.first < since and any(low <= start and end <= high for low, high in self.outside)
 
     def without(self, more: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the gaps that are left when ``more`` is explained, too."""

@@ -75,7 +75,8 @@ class Pieces:
             known = self.sources.words.size
             numbers = self.sources.words.numbers(plain)
             words = Text(plain, numbers)
-            covered = Covered(words, cover(self.sources, words), known)
+            first = argument.call.record.start if argument.call is not None else 0
+            covered = Covered(words, cover(self.sources, words), known, first)
             self._covered[text] = covered
         for match in covered.matches:
             if match.source.holders:
@@ -87,6 +88,7 @@ class Pieces:
             argument.result.is_whole = False
             argument.result.unknown.setdefault(argument.name, []).append((covered, gaps))
             if is_new:
+                covered.outside = gaps
                 for start, end in gaps:
                     self.sources.add_outside(covered.text.numbers[start:end])
                 if gaps == [(0, len(covered.text.numbers))] and "\n" not in text:
