@@ -98,7 +98,10 @@ def asked_of(rng, api):
         [{"role": "user", "content": [picture, {"type": "text", "text": words}]}],
     ]
     more = maybe(
-        rng, system=rng.choice([words, [{"type": "text", "text": words}]]), temperature=0.5, stop_sequences=["x"]
+        rng,
+        system=rng.choice([words, [{"type": "text", "text": words}]]),
+        metadata={"user_id": "u"},
+        stop_sequences=["x"],
     )
     more |= maybe(rng, tools=[{"name": "look", "input_schema": {"type": "object", "properties": {}}}])
     return {"model": "sim", "max_tokens": 9, "messages": [user, *rng.choice([[], *turns])], **more, **extra}

@@ -275,7 +275,8 @@ async def astreaming_bytes(api, asked, log):
 
 async def acancelled(api, asked, log):
     task = asyncio.ensure_future(api.create(**asked))
-    await asyncio.sleep(0)
+    for _ in range(4):  # into the request
+        await asyncio.sleep(0)
     task.cancel()
     try:
         log(shown(await task))
