@@ -101,3 +101,37 @@ def test_labels_of_two_sites_stay_with_the_calls_that_put_them_out_alone():
         said("urgency", {"text": "high"}, "High", "function")
         said("reply", "Write a reply.\nUrgency: High\nAnd not too long.\nTeam: Billing", "done")
     assert set(edges(run)) >= {("team#0", "reply#0"), ("urgency#0", "reply#0")}
+
+
+def test_labels_joined_by_blanks_are_found():
+    with td.record() as run:
+        votes = [said("vote", "Who audited the dam?", label) for label in ("positive", "positive", "NUM", "NUM")]
+        said("judge", " ".join(votes), "done")
+    assert set(edges(run)) == {(f"vote#{i}", "judge#0") for i in range(4)}
+
+
+@pytest.mark.parametrize("value", ["neutral", "Quito", "16", "net 30"])
+def test_a_new_value_is_found_within_a_sentence(value):
+    with td.record() as run:
+        said("look", "Read the letter.", value)
+        said("write", f"Write to them about the {value} as they asked for it last week.", "done")
+    assert set(edges(run)) == {("look#0", "write#0")}
+
+
+def test_a_word_within_a_sentence_is_not_what_a_tool_says_when_it_is_through():
+    with td.record() as run:
+        said("save", "Save the letter.", "done", "tool")
+        said("write", "When this is done write to them as they asked for it last week.", "fine")
+    assert not edges(run)
+
+
+@pytest.mark.parametrize("form", ["<doc id={0}>{1}</doc>\n", '{{"id": {0}, "text": "{1}"}}, ', "Document {0}: {1}\n"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_counters_are_no_values(form, first):
+    docs = ("Ingrid sampled the test results.", "Summit says the claim costs more.", "The generator is at the port.")
+    with td.record() as run:
+        said("score", "Something else entirely.", 1)
+        said("score", "Something else again.", 2)
+        said("read", "Context:\n" + "".join(form.format(i, doc) for i, doc in enumerate(docs, first)), "fine")
+        said("rate", "Scores: 1\nand: 2\nSay which is better.", "fine")
+    assert set(edges(run)) == {("score#0", "rate#0"), ("score#1", "rate#0")}

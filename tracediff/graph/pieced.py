@@ -144,11 +144,17 @@ class Pieces:
         if piece is None or self._is_setting(argument, slot, piece):
             return False
         holder = piece.holder
+        if not slot.is_delimited and slot.value.islower() and not self._is_answer(holder):
+            return False
         argument.used.setdefault(slot.key, []).append(holder.call)
         form = _OWN_PLACE if slot.is_delimited else _WITHIN
         reason = Reason(form, path, holder.path, slot.value, None, labels(self.calls, others))
         argument.add(holder.call, "slot", case, reason)
         return True
+
+    def _is_answer(self, holder: Holder) -> bool:
+        """Return whether a word is a model's or a field's, not the "done" of a tool that many a sentence has."""
+        return bool(holder.path) or self.calls[holder.call].record.kind == "llm"
 
     def _is_setting(self, argument: Argument, slot: Slot, piece: Piece) -> bool:
         """Return whether a short value is a constant of the site's template, or a setting older than any source."""

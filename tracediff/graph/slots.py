@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
 from tracediff.graph.calls import Call, leaves
 from tracediff.graph.findings import Covered
 from tracediff.graph.sources import Sources
-from tracediff.graph.words import Text
+from tracediff.graph.words import SHINGLE, Text
 
 _SAMPLED = 8
+_FRAME = 5
+"""Characters before a number by which another of its kind is known."""
+_NEAR = 2000
 _MARK = re.compile(r"(?:^|\n)[ \t]*[\[(]?$")
 _AFTER_MARK = re.compile(r"[\])]?[.):\]]")
 
@@ -91,6 +94,7 @@ def slots(sources: Sources, covered: Covered) -> list[Slot]:
     limits: dict[int, int] = {}
     if not names.keys().isdisjoint(words.numbers):
         limits = {i: end for start, end in covered.gaps for i in range(start, end) if words.numbers[i] in names}
+        known.update(_row(sources, covered, limits))
     found: list[Slot] = []
     done = 0
     for position in sorted({*known, *limits}):
@@ -118,12 +122,23 @@ def _joined(sources: Sources, covered: Covered) -> Iterator[tuple[int, int]]:
             yield start, max(whole)
 
 
+def _row(sources: Sources, covered: Covered, limits: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Return (start, end) of one-word outputs that fill a stretch between punctuation, with only blanks between."""
+    starts = [i for i in limits if (covered.text.numbers[i],) in sources.pieces]
+    if len(starts) < SHINGLE:
+        return
+    single = set(starts)
+    for start, end in pairwise(sorted(covered.limits())):
+        if end - start >= SHINGLE and single.issuperset(range(start, end)):
+            yield from ((i, i + 1) for i in range(start, end))
+
+
 def _named(sources: Sources, words: Text, start: int, end: int, limit: int) -> Slot | None:
     """Return a new name that begins here within a sentence, longer than the delimited value up to ``end``."""
     numbers = words.numbers
     for stop in range(min(start + sources.names.get(numbers[start], 0), limit), max(start, end), -1):
         whole = sources.pieces.get(tuple(numbers[start:stop]))
-        if whole is not None and whole[-1].is_new and _is_name(words.words(start, stop)):
+        if whole is not None and whole[0].is_new and _is_name(words.words(start, stop)):
             return _slot(words, start, stop, is_delimited=False)
     return None
 
@@ -138,13 +153,28 @@ def _slot(words: Text, start: int, end: int, *, is_delimited: bool) -> Slot:
 
 
 def _is_mark(words: Text, start: int, end: int) -> bool:
-    """Return whether a number only counts the lines of a list."""
+    """Return whether a number only counts the lines of a list, or the items that are written alike."""
     text, (low, high) = words.plain, words.place(start, end)
-    if not text[low:high].isdigit() or not _MARK.search(text[max(0, low - 20) : low]):
+    if not text[low:high].isdigit():
+        return False
+    if _is_counter(text, low):
+        return True
+    if not _MARK.search(text[max(0, low - 20) : low]):
         return False
     return (
         _AFTER_MARK.match(text[high : words.spans().starts[end] if end < len(words.numbers) else len(text)]) is not None
     )
+
+
+def _is_counter(text: str, low: int) -> bool:
+    """Return whether all numbers after the same few characters as here rise by one, from 0 or 1."""
+    before = text[text.rfind("\n", 0, low) + 1 : low][-_FRAME:]
+    if not before.strip():
+        return False
+    near = text[max(0, low - _NEAR) : low + _NEAR]
+    found = [int(number) for number in re.findall(rf"{re.escape(before)}(\d{{1,6}})\b", near)]
+    is_rising = len(found) > 1 and found == list(range(found[0], found[0] + len(found)))
+    return is_rising and (found[0] < 2 or len(found) > 3)
 
 
 def _is_key(text: str, end: int) -> bool:
@@ -153,7 +183,7 @@ def _is_key(text: str, end: int) -> bool:
 
 def _is_name(value: str) -> bool:
     """Return whether the words look like a name or number that a sentence was filled with."""
-    return len(value) >= 3 and (value[0].isupper() or any(map(str.isdigit, value)))
+    return value.isdigit() if len(value) == 2 else len(value) >= 3
 
 
 def _line(text: str, at: int) -> str:
