@@ -96,7 +96,7 @@ class Pieces:
 
     def _fill(self, argument: Argument, path: str, covered: Covered, ref: Ref | None) -> list[tuple[int, int]]:
         """Explain short values in the gaps; return the gaps that are left."""
-        found = slots(self.sources, covered)
+        found = [slot for slot in slots(self.sources, covered) if not self._is_outside(covered, slot)]
         sites = self._together.by_form(found) if len(found) > 1 else {}
         filled = [
             (slot.start, slot.end)
@@ -104,6 +104,13 @@ class Pieces:
             if self._short(argument, path, slot, ref, sites.get(slot.start) or argument.sites.get(parent(path)))
         ]
         return covered.without(filled) if filled else covered.gaps
+
+    def _is_outside(self, covered: Covered, slot: Slot) -> bool:
+        """Return whether this text had the value, without a source, before any call put it out."""
+        known = (
+            found[0].holder.since for of in (self.sources.pieces, self.sources.parts) if (found := of.get(slot.key))
+        )
+        return covered.is_outside(slot.start, slot.end, min(known))
 
     def trace(self, call: Call, result: Explanation) -> None:
         """Explain long stretches without a source, if their words or letters were only moved."""
