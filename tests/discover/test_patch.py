@@ -231,6 +231,22 @@ def test_what_can_not_be_written_is_listed_and_nothing_is_guessed(tmp_path, file
 
 
 @pytest.mark.parametrize(
+    ("library", "braces"),
+    [("llama_index.core", '{"a": 1}'), ("langchain_core.prompts", '{{"a": 1}}')],
+)
+@pytest.mark.parametrize("form", ["X = PromptTemplate({})\n", "X = {}\nY = PromptTemplate(X)\n"])
+def test_braces_are_written_as_the_library_reads_them(tmp_path, library, braces, form):
+    head = f"from {library} import PromptTemplate\n"
+    (tmp_path / "a.py").write_text(head + form.format('"Old text about {a}."'))
+    patch = make_patch([change_of("a.py", "Old text about {a}.", 'New {a}, as {"a": 1}.', ("a",), 2)], tmp_path)
+    assert patch.failed == {}
+    applied(patch.text, tmp_path)
+    namespace = {"PromptTemplate": str}
+    exec((tmp_path / "a.py").read_text().removeprefix(head), namespace)
+    assert namespace["X"] == f"New {{a}}, as {braces}."
+
+
+@pytest.mark.parametrize(
     ("file", "source", "wanted"),
     [
         ("a.toml", 'x = 1\ny = """\nOld text\nof two lines."""\n', 'x = 1\ny = """\nNew text.\nOf three\nlines."""\n'),

@@ -126,22 +126,35 @@ LANGGRAPH_AGENT = AGENT.replace("SEARCH", "search.docstring").replace("FINISH", 
 )
 
 LLAMA_VANILLA = """
+Paragraphs.retrieve#0 -> QUESTION#0
 QUESTION#0 -> program:chat#0
 program:chat#0 -> answer_in#0
+Paragraphs.retrieve#0 -> answer_in#0
 output answer_in#0
 """
+"""A response of LlamaIndex holds the paragraphs that it was made from."""
 
 LLAMA_MULTI_HOP = """
+MultiHop.begin#0 -> MultiHop.search#0
+MultiHop.begin#0 -> QUERY#0
 QUERY#0 -> MultiHop.search:chat#0
-MultiHop.search:chat#0 -> hotpot.Paragraphs.search#0
-hotpot.Paragraphs.search#0 -> QUERY#1
+MultiHop.search:chat#0 -> Paragraphs.retrieve#0
+Paragraphs.retrieve#0 -> MultiHop.search#0
+MultiHop.search#0 -> MultiHop.search#1
+MultiHop.begin#0 -> QUERY#1
+Paragraphs.retrieve#0 -> QUERY#1
 QUERY#1 -> MultiHop.search:chat#1
-MultiHop.search:chat#1 -> hotpot.Paragraphs.search#1
-hotpot.Paragraphs.search#0 -> ANSWER#0
-hotpot.Paragraphs.search#1 -> ANSWER#0
+MultiHop.search:chat#1 -> Paragraphs.retrieve#1
+Paragraphs.retrieve#1 -> MultiHop.search#1
+MultiHop.search#1 -> MultiHop.search#2
+MultiHop.begin#0 -> ANSWER#0
+Paragraphs.retrieve#0 -> ANSWER#0
+Paragraphs.retrieve#1 -> ANSWER#0
 ANSWER#0 -> MultiHop.answer:chat#0
-output MultiHop.answer:chat#0
+MultiHop.answer:chat#0 -> MultiHop.search#2
+output MultiHop.search#2
 """
+"""Events carry the question, and what was found, from step to step."""
 
 LANGCHAIN = {
     "langchain_object_counting": LANGCHAIN_COUNTING,

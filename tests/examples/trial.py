@@ -8,6 +8,7 @@ import contextvars
 import importlib.util
 import inspect
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -133,7 +134,7 @@ def trial(name, folder):
         parameters = [*declared, *(p.parameter() for p in given if p.status == "trainable")]
         texts = {p.name: world.with_all_skills(p.text) + AWKWARD for p in parameters}
         with discover.discovered(given) as overlay, td.using(texts):
-            told, requests = score(), [*server.bodies]
+            told, requests = score(), once(server.bodies)
         sample = samples[plain.index(1)]
         with discover.discovered(given), stepped(found.steps if found else ()), td.record() as recorded:
             recorded.set_output(run(sample))
@@ -153,8 +154,13 @@ def trial(name, folder):
             "counts": dict(overlay.counts),
             "edges": sorted(f"{named[e.source.label]} -> {named[e.target.label]}" for e in graph.edges),
             "output": named[graph.output.label],
-            "requests": {"candidate": requests, "patched": [*server.bodies]},
+            "requests": {"candidate": requests, "patched": once(server.bodies)},
         }
+
+
+def once(bodies):
+    """Return the requests without repetitions: a client sends one again when an earlier loop's connection is dead."""
+    return [body for body, _ in itertools.groupby(bodies)]
 
 
 async def finished(result):

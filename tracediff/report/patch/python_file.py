@@ -19,7 +19,9 @@ _FILLERS = frozenset({"format", "format_map", "from_template", "from_messages", 
 """Calls that read ``{{`` in a text as one brace."""
 _BRACES: frozenset[Kind] = frozenset({"raw", "format", "braced"})
 _FILLS = re.compile(r"(\w*)[\"'\])]*\.format(?:_map)?\(")
-_TEMPLATES = re.compile(r"PromptTemplate|from_messages|from_template")
+_TEMPLATES = re.compile(r"\b\w*PromptTemplate\b|from_messages|from_template")
+_KEEPERS = "llama_index"
+"""The package whose templates fill in ``{name}`` of the names they are given and leave every other brace alone."""
 _REPLACES = re.compile(r"\.replace\(\s*f?[\"']\{")
 
 
@@ -132,8 +134,11 @@ def _has_brace(prompt: Change) -> bool:
 
 def _way(expression: TextExpression, prompt: Change, program: str, *, has_fields: bool) -> Kind:
     """Return how the program reads the braces of a text. Raises NotKept where that matters and is not known."""
+    keeping = _keeping(program)
+    if keeping.intersection(expression.callers):
+        return "braced"
     filled = {match[1] for match in _FILLS.finditer(program)}
-    is_filled = not filled.isdisjoint({expression.label, ""}) or bool(_TEMPLATES.search(program))
+    is_filled = not filled.isdisjoint({expression.label, ""}) or not keeping.issuperset(_TEMPLATES.findall(program))
     is_replaced = bool(_REPLACES.search(program))
     if _FILLERS.intersection(expression.callers):
         return "format"
@@ -144,6 +149,13 @@ def _way(expression: TextExpression, prompt: Change, program: str, *, has_fields
     if not _has_brace(prompt):
         return "braced"
     raise NotKept("the new text has braces, and whether the program reads them as fields is not certain")
+
+
+def _keeping(program: str) -> frozenset[str]:
+    """Return the names, as the program calls them, of templates that leave every brace but their fields' alone."""
+    found = (node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.ImportFrom))
+    imports = [node for node in found if (node.module or "").partition(".")[0] == _KEEPERS]
+    return frozenset(alias.asname or alias.name for node in imports for alias in node.names)
 
 
 def _doubled(prompt: Change) -> Change:
