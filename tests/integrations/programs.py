@@ -1,12 +1,26 @@
 """Programs of the frameworks' tests: loaded afresh, run, compared with the edges and prompts written beside them."""
 
 import asyncio
+import contextvars
 import importlib.util
 import json
 import sys
 
 import tracediff as td
 from tracediff import discover
+
+
+_LOOP = asyncio.Runner()
+
+
+def in_loop(coroutine):
+    """Run a coroutine in one loop for all: the frameworks keep HTTP clients, which belong to the loop of their first use."""
+    return _LOOP.run(coroutine, context=contextvars.copy_context())
+
+
+def close_loop():
+    """At the end of a session."""
+    _LOOP.close()
 
 
 def loader(world, folder, prefix):
@@ -34,7 +48,7 @@ def runnable(module):
     """The program as a function of one input."""
     program = getattr(module, "program", None)
     if program is None:
-        return lambda given: asyncio.run(module.aprogram(given))
+        return lambda given: in_loop(module.aprogram(given))
     return program.invoke if hasattr(program, "invoke") else program
 
 

@@ -1,35 +1,21 @@
 """LangChain's and LangGraph's programs against a loopback world. Nothing is collected where they are not installed."""
 
-import asyncio
-import contextvars
 import importlib.util
 import pathlib
 
 import pytest
 
-from tests.integrations.programs import loader
+from tests.integrations.programs import close_loop, in_loop, loader
 
 NEEDED = ("langchain_core", "langchain", "langgraph", "langchain_openai")
 if any(importlib.util.find_spec(name) is None for name in NEEDED):
     collect_ignore_glob = ["test_*.py"]
 
+__all__ = ["NAMES", "in_loop"]
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("*.py"))
 if importlib.util.find_spec("langchain_anthropic") is None:
     NAMES.remove("claude")
-
-_LOOP = asyncio.Runner()
-
-
-def in_loop(coroutine):
-    """Run a coroutine in one loop for all: langchain-openai keeps HTTP clients, which belong to the loop of their first use."""
-    return _LOOP.run(coroutine, context=contextvars.copy_context())
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _closed():
-    yield
-    _LOOP.close()
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +25,7 @@ def world():
     made = World()
     yield made
     made.close()
+    close_loop()
 
 
 @pytest.fixture

@@ -58,7 +58,6 @@ EDGES = """
 Cellar.retrieve#0 -> llm#0
 llm#0 -> llm#1
 llm#1 -> Cellar.retrieve#1
-llm#1 -> llm#2
 llm#0 -> llm#2
 Cellar.retrieve#1 -> llm#2
 output llm#2

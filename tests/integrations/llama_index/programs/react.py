@@ -46,6 +46,13 @@ def reply(system, said, body):
 
 EDGES = """
 llm#0 -> ReActOutputParser.parse#0
+ReActOutputParser.parse#0 -> Almanac.retrieve#0
+ReActOutputParser.parse#0 -> llm#1
+Almanac.retrieve#0 -> llm#1
+llm#0 -> llm#2
+llm#1 -> llm#2
+llm#2 -> ReActOutputParser.parse#1
+output ReActOutputParser.parse#1
 """
 PROMPTS = {"look": "The almanac has this", "system": "You advise gardeners"}
 SLOTS = {"The almanac": ("context_str", "query_str")}

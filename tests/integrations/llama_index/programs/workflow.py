@@ -51,6 +51,7 @@ def reply(system, said, body):
 
 
 EDGES = """
+Bell.begin#0 -> llm#0
 llm#0 -> llm#1
 llm#1 -> llm#2
 llm#2 -> llm#3
