@@ -174,7 +174,9 @@ def _is_declared(text: str, declared: Iterable[str]) -> bool:
 
 def _request(call: Sent, uses: Sequence[_Use]) -> Request:
     first_user = next((place.path for place in call.places if place.role == USER), ())
-    templates = [(use, use.match.entry.owner) for use in uses if not use.match.entry.owner.is_listed]
+    templates = [
+        (use, use.match.entry.owner) for use in uses if not use.match.entry.owner.is_listed and not _is_demo_input(use)
+    ]
     return Request(
         {template.place: template.function for use, template in templates if use.place.role == SYSTEM},
         {
@@ -244,6 +246,13 @@ def _is_whole_input(use: _Use) -> bool:
     """Tell whether a text is all that the user says in a request."""
     said = [place for place in use.call.places if place.role == USER]
     return len(said) == 1 and said[0] is use.place and use.place.text.strip() == _literal(use, 0).strip()
+
+
+def _is_demo_input(use: _Use) -> bool:
+    """Tell whether a text is a demo's input, by its name and as it is all that the user says: no sign of a step."""
+    template = use.match.entry.owner
+    named = any(map(is_named_as_data, filter(None, (template.label, template.holder))))
+    return named and not use.match.entry.pattern.slots and _is_whole_input(use)
 
 
 def _literal(use: _Use, number: int) -> str:
