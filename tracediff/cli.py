@@ -321,6 +321,8 @@ def discover(
 
     if out.exists() and not force:
         raise UsageError(f"{out} is there already, perhaps edited by hand. Give another --out, or --force")
+    if not out.absolute().parent.is_dir():  # before any model call is paid
+        raise UsageError(f"can't write {out}: there is no folder {out.parent}. Make it, or give another --out")
     tracediff.instrument()
     with _interruptible("nothing is written"):
         found = discover_parameters(load_object(program), samples, limit=limit)

@@ -47,7 +47,7 @@ def discover_parameters(program: object, data: Data, *, limit: int = 5, max_in_f
         stop()
     told = tuple(filter(None, map(_fault, executions)))
     if not watcher.sent:
-        why = f" Its first run failed: {told[0]}" if told else ""
+        why = f" Its first run failed ({told[0]})." if told else ""
         raise UsageError(
             f"{name} sent no request through a client that tracediff knows.{why} Is tracediff.instrument() called, and "
             "does the program use the openai or anthropic client?"
