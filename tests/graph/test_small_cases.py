@@ -135,3 +135,28 @@ def test_counters_are_no_values(form, first):
         said("read", "Context:\n" + "".join(form.format(i, doc) for i, doc in enumerate(docs, first)), "fine")
         said("rate", "Scores: 1\nand: 2\nSay which is better.", "fine")
     assert set(edges(run)) == {("score#0", "rate#0"), ("score#1", "rate#0")}
+
+
+DOCS = (
+    "The city council says the test results have doubled since 1989.",
+    "Kestrel Robotics says the emission targets attract visitors.",
+    "The underground bridge in Cusco was financed by volunteers.",
+    "The theatre in Denver was repaired after the storm.",
+)
+
+
+@pytest.mark.parametrize("form", ["\n".join, list, lambda docs: [{"text": doc} for doc in docs]])
+def test_one_call_that_explains_all_of_an_argument_is_better_than_two(form):
+    with td.record() as run:
+        said("search", {"query": "emission"}, list(DOCS[1:]), "retriever")
+        said("warm", {"query": "results"}, [str(doc) for doc in DOCS[:2]], "retriever")
+        said("answer", {"context": form(["".join(list(doc)) for doc in DOCS[1:]])}, "fine")
+    assert set(edges(run)) == {("search#0", "answer#0")}
+
+
+def test_a_text_handed_on_counts_for_the_nearer_call_even_so():
+    with td.record() as run:
+        said("search", {"query": "emission"}, list(DOCS[1:]), "retriever")
+        said("rank", {"docs": list(DOCS[1:])}, ["".join(list(DOCS[1])), "The rest is not to the point."], "function")
+        said("answer", f"Best: {DOCS[1]}\nAlso: {DOCS[2]}\nSay why.", "fine")
+    assert set(edges(run)) == {("search#0", "rank#0"), ("search#0", "answer#0"), ("rank#0", "answer#0")}

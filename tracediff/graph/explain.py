@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from tracediff.capture.records import Ref
 from tracediff.capture.values import Value
@@ -66,10 +67,12 @@ class Explainer:
                     self._leaf(argument, path, leaf, ref)
                 else:
                     later.append((path, leaf, ref))
+            argument.settle()
             if len(later) > 1:
                 self._pieces.prepare(argument, [(path, leaf) for path, leaf, _ in later if isinstance(leaf, str)])
             for path, leaf, ref in later:  # short values last: what stands beside them tells where they are from
                 self._leaf(argument, path, leaf, ref)
+            argument.settle()
         if call is not None and result.unknown:
             self._pieces.trace(call, result)
         return result
@@ -149,7 +152,10 @@ class Explainer:
                 return
         known = self.sources.whole.get(text)
         if known is not None and known.rank:
-            self._exact(argument, path, known)
+            if len(known.holders) > 1:
+                argument.doubtful.append(partial(self._exact, argument, path, known))
+            else:
+                self._exact(argument, path, known)
         else:
             self._pieces.compose(argument, path, text, ref)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
@@ -133,10 +133,22 @@ class Argument:
     """Text or short value -> calls that explain an occurrence already: k equal labels go to k different calls."""
     sites: dict[str, str] = field(default_factory=dict)
     """Path of a list -> the site that all short values in it can be from."""
+    doubtful: list[Callable[[], None]] = field(default_factory=list)
+    """What is left to explain: texts of several calls, of which the one that explains more of the argument is taken."""
 
     def add(self, source: int, evidence: Evidence, case: str, reason: Reason) -> None:
         """Note one reason for an edge."""
         self.result.findings.append(Finding(source, self.name, evidence, confidence(evidence, case), reason))
+
+    def settle(self) -> None:
+        """Explain the texts that several calls put out, now that what only one call put out is known."""
+        doubtful, self.doubtful = self.doubtful, []
+        for explain in doubtful:
+            explain()
+
+    def served(self) -> set[int]:
+        """Return the calls that explain something of this argument."""
+        return {item.source for item in self.result.findings if item.argument == self.name}
 
     def beside(self, path: str) -> set[int]:
         """Return the calls whose text stands in the same object as a leaf."""

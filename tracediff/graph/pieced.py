@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from itertools import chain
+from typing import NamedTuple
 
 from tracediff.capture.records import Ref
-from tracediff.graph.calls import Call, last_key
+from tracediff.graph.calls import Call, last_key, leaves
 from tracediff.graph.cover import Match, cover
 from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, labels, parent
 from tracediff.graph.reasons import Reason
@@ -23,6 +25,14 @@ _MOVED = "{path} holds the words of {owner}{at} in another order ({text})"
 _EXCHANGED = "{path} holds the words of {owner}{at} with its letters exchanged ({text})"
 _OWN_PLACE = "{path} holds the short value {text} of {owner}{at} in a place of its own"
 _WITHIN = "{path} holds the short value {text} of {owner}{at} within a sentence"
+
+
+class _Value(NamedTuple):
+    """A short value of a call, how sure that is, and other calls with the same."""
+
+    piece: Piece
+    case: str
+    others: list[int]
 
 
 class Pieces:
@@ -56,7 +66,10 @@ class Pieces:
                     source = sources.field(line, value)
                 rest.append(line if source is None else f"{key}:")
             if source is not None:
-                self._line(argument, path, source)
+                if len(source.holders) > 1:
+                    argument.doubtful.append(partial(self._line, argument, path, source))
+                else:
+                    self._line(argument, path, source)
         if rest:
             self._rest(argument, path, "\n".join(rest), ref)
 
@@ -79,7 +92,9 @@ class Pieces:
             covered = Covered(words, cover(self.sources, words), known, first)
             self._covered[text] = covered
         for match in covered.matches:
-            if match.source.holders:
+            if len(match.source.holders) > 1:
+                argument.doubtful.append(partial(self._matched, argument, path, match, covered.text))
+            elif match.source.holders:
                 self._matched(argument, path, match, covered.text)
         gaps = covered.gaps
         if gaps:
@@ -98,11 +113,12 @@ class Pieces:
         """Explain short values in the gaps; return the gaps that are left."""
         found = [slot for slot in slots(self.sources, covered) if not self._is_outside(covered, slot)]
         sites = self._together.by_form(found) if len(found) > 1 else {}
-        filled = [
-            (slot.start, slot.end)
-            for slot in found
-            if self._short(argument, path, slot, ref, sites.get(slot.start) or argument.sites.get(parent(path)))
-        ]
+        filled = []
+        for slot in found:
+            site = sites.get(slot.start) or argument.sites.get(parent(path))
+            value = self._piece(argument, path, slot, ref, site)
+            if value is not None and self._short(argument, path, slot, value):
+                filled.append((slot.start, slot.end))
         return covered.without(filled) if filled else covered.gaps
 
     def _is_outside(self, covered: Covered, slot: Slot) -> bool:
@@ -145,10 +161,10 @@ class Pieces:
         reason = Reason(form, path, holder.path, match.source.text, part, labels(self.calls, others))
         argument.add(holder.call, "cover", case, reason)
 
-    def _short(self, argument: Argument, path: str, slot: Slot, ref: Ref | None, site: str | None) -> bool:
-        """Explain one short value; return whether a call is found that it came from."""
-        piece, case, others = self._piece(argument, path, slot, ref, site)
-        if piece is None or self._is_setting(argument, slot, piece):
+    def _short(self, argument: Argument, path: str, slot: Slot, value: _Value) -> bool:
+        """Note where a short value came from; return False for what only looks like one."""
+        piece, case, others = value
+        if self._is_setting(argument, slot, piece):
             return False
         holder = piece.holder
         if not slot.is_delimited and slot.value.islower() and not self._is_answer(holder):
@@ -172,9 +188,7 @@ class Pieces:
         known = self.sources.pieces.get(slot.key) if piece.is_whole else self.sources.parts.get(slot.key, [])
         return not known or known[0].holder.since > self._constants.first(argument.call).record.start
 
-    def _piece(
-        self, argument: Argument, path: str, slot: Slot, ref: Ref | None, site: str | None
-    ) -> tuple[Piece | None, str, list[int]]:
+    def _piece(self, argument: Argument, path: str, slot: Slot, ref: Ref | None, site: str | None) -> _Value | None:
         """Return the call a short value is taken from: the one referred to, one of a site, the latest not used yet."""
         used = argument.used.get(slot.key, [])
         whole = self.sources.pieces.get(slot.key, [])
@@ -186,7 +200,7 @@ class Pieces:
                 if (call == named and call not in used) or (
                     call in beside and last_key(piece.holder.path) == last_key(path)
                 ):
-                    return piece, "new", []
+                    return _Value(piece, "new", [])
         parts = self.sources.parts.get(slot.key, [])
         choices = [(found, item) for found in (whole, parts) if (item := _unused(found, used)) is not None]
         if site is not None and (item := self._of_site(site, whole, parts, used)) is not None:
@@ -196,17 +210,17 @@ class Pieces:
             calls = [call for call in recent if call != piece.holder.call]
             if not piece.is_whole:
                 if slot.is_key or not slot.is_apart:
-                    return None, "", []
-                return piece, "part", calls[-3:]
+                    return None
+                return _Value(piece, "part", calls[-3:])
             if slot.is_key and not piece.is_new:
-                return None, "", []
+                return None
             case = "new" if piece.is_new else "whole"
             if not slot.is_delimited:
                 case = "name"
             elif any(other not in used for other in calls):
                 case = "several"
-            return piece, case, calls[-3:]
-        return None, "", []
+            return _Value(piece, case, calls[-3:])
+        return None
 
     def _of_site(self, site: str, whole: list[Piece], parts: list[Piece], used: list[int]) -> Piece | None:
         """Return the latest value of a site not used yet, else one that the output of its call holds once more."""
@@ -230,13 +244,34 @@ class Pieces:
             return None, []
         used = argument.used.setdefault(source.text, [])
         best = holders[-1]
-        if len(holders) > 1 and best.call in used:
-            best = next((holder for holder in reversed(holders) if holder.call not in used), best)
-        used.append(best.call)
         if len(holders) == 1:
+            used.append(best.call)
             return best, []
+        if best.call in used:
+            best = next((holder for holder in reversed(holders) if holder.call not in used), best)
+        best = self._fewer(argument, source, best, used)
+        used.append(best.call)
         return best, list(dict.fromkeys(holder.call for holder in holders[-4:] if holder.call != best.call))
+
+    def _fewer(self, argument: Argument, source: Source, latest: Holder, used: list[int]) -> Holder:
+        """Return the holder of a text that explains more of the argument, unless the latest one handed the text on."""
+        served = argument.served()
+        if not served or latest.call in served:
+            return latest
+        for holder in reversed(source.holders[-RECENT:]):
+            if holder.call in served and holder.call not in used:
+                return latest if _was_given(self.calls[latest.call], source.text) else holder
+        return latest
 
 
 def _unused(pieces: list[Piece], used: list[int]) -> Piece | None:
     return next((item for item in reversed(pieces) if item.holder.call not in used), None)
+
+
+def _was_given(call: Call, text: str) -> bool:
+    """Return whether a call had a text in its inputs."""
+    return any(
+        isinstance(leaf, str) and text in leaf
+        for name, value in call.record.inputs.items()
+        for _, leaf in leaves(value, name)
+    )
