@@ -135,6 +135,8 @@ class Explainer:
         text = leaf.strip() if isinstance(leaf, str) else str(leaf)
         if not text:
             return
+        if isinstance(leaf, float) and leaf.is_integer() and text not in self.sources.whole:
+            text = str(int(leaf))  # a text said 3, the program made a number of it
         key = last_key(path)
         if key in IDS:
             holder = self._ids.get(text)

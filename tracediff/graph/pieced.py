@@ -209,7 +209,8 @@ class Pieces:
             recent = dict.fromkeys(item.holder.call for item in pieces[-8:])
             calls = [call for call in recent if call != piece.holder.call]
             if not piece.is_whole:
-                if slot.is_key or not slot.is_apart:
+                is_in_row = self.calls[piece.holder.call].record.name == site
+                if slot.is_key or not (slot.is_apart or is_in_row):
                     return None
                 return _Value(piece, "part", calls[-3:])
             if slot.is_key and not piece.is_new:

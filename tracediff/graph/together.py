@@ -50,7 +50,7 @@ class Together:
         return {place: site for place, site in sites.items() if site is not None}
 
     def _site(self, keys: list[tuple[int, ...]]) -> str | None:
-        """Return the one site that could have put out all of these values, if several sites put out one of them."""
+        """Return the one site that could have put out all of these values."""
         served: Counter[str] = Counter()
         whole: Counter[str] = Counter()
         for key, count in Counter(keys).items():
@@ -59,6 +59,4 @@ class Together:
             served.update(dict.fromkeys(wholes | parts, count))
             whole.update(dict.fromkeys(wholes, count))
         full = [site for site, count in served.items() if count == len(keys)]
-        if len(served) < 2 or not full:
-            return None
-        return max(full, key=lambda site: whole[site])
+        return max(full, key=lambda site: whole[site]) if full else None
