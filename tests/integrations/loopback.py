@@ -83,6 +83,8 @@ class Loopback:
                         self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")
 
+            do_GET = do_POST
+
             def handle(self):
                 try:
                     super().handle()

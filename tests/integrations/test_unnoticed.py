@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.integrations import bodies
-from tests.integrations.loopback import Loopback, as_json, events, page
+from tests.integrations.loopback import Loopback, as_json, events, named_events, page
 from tracediff.capture.faults import faults
 from tracediff.capture.instrument import instrument, uninstrument
 from tracediff.graph.runs import record
@@ -288,3 +288,55 @@ def test_every_method_of_the_clients_looks_the_same():
     finally:
         uninstrument()
     assert seen() == bare
+
+
+RESPONSE_EVENTS = named_events(bodies.response_events())
+
+
+def batch(client):
+    asked = {"input_file_id": "f", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    return client.batches.create(**asked).model_dump()
+
+
+def retrieved(client):
+    return [client.responses.retrieve("resp_1").model_dump(), client.responses.cancel("resp_1").model_dump()]
+
+
+def resumed(client):
+    """A response in the background, whose events are read later."""
+    return [event.model_dump() for event in client.responses.retrieve("resp_1", stream=True, starting_after=1)]
+
+
+def resumed_helper(client):
+    with client.responses.stream(response_id="resp_1") as stream:
+        return [repr(event) for event in stream]
+
+
+def thread(client):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return client.beta.threads.create().model_dump()
+
+
+def others(client):
+    return [client.moderations.create(input="x").model_dump(), client.models.retrieve("m").model_dump()]
+
+
+@pytest.mark.parametrize(
+    "use", [batch, retrieved, resumed, resumed_helper, thread, others], ids=lambda use: use.__name__
+)
+def test_what_is_no_model_call_has_no_record(server, use):
+    def seen():
+        server.script(RESPONSE_EVENTS if use in (resumed, resumed_helper) else as_json({"id": "x", "object": "x"}))
+        with made(server) as client:
+            return tried(use, client), len(server.seen)
+
+    bare = seen()
+    assert not isinstance(bare[0], tuple), bare
+    instrument("openai")
+    try:
+        with record() as run:
+            assert seen() == bare
+    finally:
+        uninstrument()
+    assert run.records == ()
