@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-clients test-frameworks lint bench bench-seeds clean
+.PHONY: demo test test-clients test-frameworks lint bench bench-seeds examples-table clean
 
 # Made again when the dependencies change; otherwise a second call costs nothing.
 $(STAMP): pyproject.toml
@@ -44,6 +44,10 @@ bench: $(STAMP)  ## cost of tracing, clients, a backward pass, inference and the
 bench-seeds: $(STAMP)  ## the simulated world over 10 seeds, and where credit goes
 	$(BIN)/python -m benchmarks.simulated_seeds
 	$(BIN)/python -m benchmarks.credit
+
+examples-table: $(STAMP)  ## every example tested and optimized in the simulated world; examples/README.md is written anew
+	$(BIN)/python tests/frameworks.py examples-newest
+	build/frameworks/examples-newest/bin/python -m benchmarks.examples_table --write
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

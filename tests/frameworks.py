@@ -49,6 +49,18 @@ ENVIRONMENTS = {
         ),
         LANGCHAIN,
     ),
+    "examples-newest": (
+        "tests/examples/test_every_example.py",
+        (
+            "bm25s>=0.2.13",
+            "libcst>=1.5",
+            "langchain>=1.4,<2",
+            "langchain-openai>=1.7,<2",
+            "llama-index-core>=0.14.5,<0.15",
+            "llama-index-llms-openai-like",  # holds openai below 3
+        ),
+        (),
+    ),
 }
 """Name -> (tests, what is installed beside tracediff, packages the table of versions names). The lowest are the bounds
 of the extras in pyproject.toml."""
