@@ -39,10 +39,15 @@ def unfrozen():
     gc.unfreeze()
 
 
+MADE = weakref.WeakSet()
+
+
 def made(server, client_class=None, **settings):
-    return (client_class or openai.OpenAI)(
+    client = (client_class or openai.OpenAI)(
         **{"api_key": "k", "base_url": server.base_url, "max_retries": 0, **settings}
     )
+    MADE.add(client)
+    return client
 
 
 def tried(use, *args):
@@ -230,6 +235,8 @@ def seen_by(use, server):
             warnings.simplefilter("always")
             found = use(server)
             gc.collect()
+            for client in list(MADE):
+                client.close()
     finally:
         sys.unraisablehook = hook
     told = [(each.category, str(each.message), each.filename, each.lineno) for each in told]
