@@ -71,6 +71,7 @@ def _user_modules() -> Iterator[tuple[str, str]]:
         if not isinstance(file, str) or not isinstance(name, str) or not file.endswith(".py"):
             continue
         if not is_library(file, name.partition(".")[0]):
+            linecache.lazycache(file, namespace)  # a module of a zip file knows its source
             yield module_name(namespace), file
     for file in list(linecache.cache):
         if file.startswith("<ipython-input-") or f"{os.sep}ipykernel_" in file:

@@ -234,8 +234,9 @@ def _status(uses: Sequence[_Use], calls: Mapping[str, int]) -> tuple[Status, str
     if any(map(is_named_as_data, filter(None, (label, template.holder)))):
         return "ask", _NAMED
     seen = Counter(use.group for use in uses)
-    is_sometimes = any(use.is_inner for use in uses) and any(seen[group] < calls[group] for group in seen)
-    if template.is_listed and is_sometimes and not any(map(is_named_as_prompt, (label, template.holder))):
+    is_missing = any(seen[group] < calls[group] for group in seen)
+    is_sometimes = is_missing and any(use.is_inner for use in uses)
+    if template.is_listed and is_missing and not any(map(is_named_as_prompt, (label, template.holder))):
         return "ask", _LISTED
     if template.is_returned and (is_sometimes or is_named_as_search(template.function)):
         return "ask", _RETURNED

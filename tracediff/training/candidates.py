@@ -95,6 +95,11 @@ class Parameters:
             untrained = ", ".join(self._known)
             if self._discovered:
                 count = sum(parameter.trainable for parameter in self._discovered.values())
+                if not count:
+                    raise NoParameters(
+                        "no entry of the parameters file is trainable, so there is nothing to train. Set the status of "
+                        "one to trainable, or run `tracediff discover` again"
+                    )
                 raise NoParameters(
                     f"{program} sent none of the {count} trainable prompts of the parameters file, or the client is "
                     "not instrumented (tracediff.instrument()). If its source has changed, run `tracediff discover` "

@@ -7,17 +7,13 @@ is the inverse, with what the way needs escaped.
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tracediff.discover.fields import Read, read_braced, read_dollar, read_format, read_jinja, read_percent
 from tracediff.errors import TracediffError
 
-_PERCENT = re.compile(r"%(?:\((\w+)\))?[#0\- +]*(?:\*|\d+)?(?:\.(?:\*|\d+))?[hlL]?([diouxXeEfFgGcrsa%])")
-_BRACED = re.compile(r"\{[A-Za-z_]\w*\}")
-_DOLLAR = re.compile(r"\$(?:\$|[A-Za-z_]\w*|\{[A-Za-z_]\w*\})")
-_JINJA = re.compile(r"(\{\{.*?\}\})|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _DOLLAR_NAME = re.compile(r"\$[A-Za-z_]\w*\Z")
 _JINJA_OPENS = re.compile(r"\{[{%#]")
 
@@ -68,36 +64,11 @@ def forms(text: str) -> Iterator[Part]:
     end = len(text)
     yield Part("raw", 0, end, (text,), lambda pieces: pieces[0])
     for kind, read, write in _FILLED:
-        pieces = read(text)
-        if len(pieces) > 1 or pieces[0] != text:
-            yield Part(kind, 0, end, tuple(pieces), write)
-    if len(pieces := _cut(text, _BRACED)) > 1:
-        yield Part("braced", 0, end, tuple(pieces), "".join)
-    yield from _jinja(text)
-
-
-def _cut(text: str, field: re.Pattern[str]) -> Pieces:
-    pieces, at = list[str](), 0
-    for match in field.finditer(text):
-        pieces += [text[at : match.start()], match[0]]
-        at = match.end()
-    return [*pieces, text[at:]]
-
-
-# str.format
-
-
-def _read_format(text: str) -> Pieces:
-    pieces = [""]
-    try:
-        for literal, name, spec, conversion in string.Formatter().parse(text):
-            pieces[-1] += literal
-            if name is not None:
-                told = (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-                pieces += ["{" + name + told + "}", ""]
-    except ValueError:
-        return [text]
-    return pieces
+        found = read(text)
+        if found.fields or found.literals != [text]:
+            yield Part(kind, 0, end, tuple(pieces_of(found.literals, found.fields)), write)
+    for start, end, found in read_jinja(text):
+        yield Part("jinja", start, end, tuple(pieces_of(found.literals, found.fields)), _write_jinja)
 
 
 def _write_format(pieces: Pieces) -> str:
@@ -108,41 +79,8 @@ def _with_literals(pieces: Pieces, write: Callable[[str], str]) -> str:
     return "".join(piece if number % 2 else write(piece) for number, piece in enumerate(pieces))
 
 
-# percent formatting
-
-
-def _read_percent(text: str) -> Pieces:
-    pieces = [""]
-    at = 0
-    for match in _PERCENT.finditer(text):
-        pieces[-1] += text[at : match.start()]
-        at = match.end()
-        if match[2] == "%":
-            pieces[-1] += "%"
-        else:
-            pieces += [match[0], ""]
-    pieces[-1] += text[at:]
-    return pieces
-
-
 def _write_percent(pieces: Pieces) -> str:
     return _with_literals(pieces, lambda literal: literal.replace("%", "%%"))
-
-
-# string.Template
-
-
-def _read_dollar(text: str) -> Pieces:
-    pieces = [""]
-    cut = _cut(text, _DOLLAR)
-    for number, piece in enumerate(cut):
-        if number % 2 == 0:
-            pieces[-1] += piece
-        elif piece == "$$":
-            pieces[-1] += "$"
-        else:
-            pieces += [piece, ""]
-    return pieces
 
 
 def _write_dollar(pieces: Pieces) -> str:
@@ -157,35 +95,15 @@ def _write_dollar(pieces: Pieces) -> str:
     return "".join(made)
 
 
-# Jinja
-
-
-def _jinja(text: str) -> Iterator[Part]:
-    """Yield the parts between the blocks of a Jinja text, each a whole with its own ``{{ }}``."""
-    pieces: list[str] = []
-    start = at = 0
-    is_template = False
-    for match in _JINJA.finditer(text):
-        is_template = True
-        pieces.append(text[at : match.start()])
-        if match[1]:
-            pieces.append(match[1])
-        else:
-            yield Part("jinja", start, match.start(), tuple(pieces), _write_jinja)
-            pieces, start = [], match.end()
-        at = match.end()
-    if is_template:
-        yield Part("jinja", start, len(text), (*pieces, text[at:]), _write_jinja)
-
-
 def _write_jinja(pieces: Pieces) -> str:
     return _with_literals(pieces, lambda literal: _JINJA_OPENS.sub(lambda match: "{{ '" + match[0] + "' }}", literal))
 
 
-_FILLED: tuple[tuple[Kind, Callable[[str], Pieces], Callable[[Pieces], str]], ...] = (
-    ("format", _read_format, _write_format),
-    ("percent", _read_percent, _write_percent),
-    ("dollar", _read_dollar, _write_dollar),
+_FILLED: tuple[tuple[Kind, Callable[[str], Read], Callable[[Pieces], str]], ...] = (
+    ("format", read_format, _write_format),
+    ("percent", read_percent, _write_percent),
+    ("dollar", read_dollar, _write_dollar),
+    ("braced", read_braced, "".join),
 )
 
 
