@@ -67,6 +67,24 @@ def test_neither_is_below_the_other(both):
     assert [node.name for node in graph.nodes] == [node.name for node in run.graph().nodes]
 
 
+def test_a_global_one_around_ours_is_no_other(both, monkeypatch):
+    class Around:
+        """As Logfire's."""
+
+        def __init__(self, provider):
+            self.provider = provider
+            self.get_tracer = provider.get_tracer
+
+    _, ours = both
+    chosen, exporter = provider()
+    uninstrument()
+    instrument("openai", tracer_provider=chosen)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", Around(chosen))
+    assert outer("seven") == "SEVEN"
+    assert parents(exporter)["their inner"] == "apart.inner"
+    assert not ours.get_finished_spans()
+
+
 def test_without_a_global_one_spans_of_the_same_provider_are_below_ours(both, monkeypatch):
     _, ours = both
     chosen = trace._TRACER_PROVIDER

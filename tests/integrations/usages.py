@@ -28,8 +28,11 @@ def raw(api, asked, log):
 
 def raw_unparsed(api, asked, log):
     answer = api.with_raw_response.create(**asked)
-    log(answer.http_response.is_closed, answer.http_response.num_bytes_downloaded, answer.http_response.encoding)
-    del answer
+    response = answer.http_response
+    log(response.is_closed, response.num_bytes_downloaded, response.encoding)
+    response.encoding = "latin-1"  # refused once somebody has read the text
+    log(response.text)
+    del answer, response
     gc.collect()
 
 

@@ -98,7 +98,11 @@ def is_apart() -> bool:
     Whoever uses that one must not get ours as parents: its collector never sees them.
     """
     chosen, known = _export.chosen, trace._TRACER_PROVIDER
-    return chosen is not None and known is not None and known is not chosen and type(known) not in _SILENT
+    if chosen is None or known is None or known is chosen or type(known) in _SILENT:
+        return False
+    return getattr(known, "provider", known) is not getattr(
+        chosen, "provider", chosen
+    )  # some wrap one, as Logfire does
 
 
 def way_out() -> tuple[Tracer, Outlet]:
