@@ -73,3 +73,17 @@ def test_a_value_that_stood_in_the_same_text_before_a_call_put_it_out_is_not_tha
         answered("app.again", tools, "Thank you for it")
         answered("app.use", "Open this one now.\nName: almanac\nThen close it.", "There is nothing in it")
     assert [(edge.source.name, edge.target.name) for edge in run.graph().edges] == [("app.choose", "app.use")]
+
+
+def test_a_label_that_stood_in_the_input_does_not_make_a_container_a_source():
+    """The name of a tool is in the request before the model names it; the step around the call only hands it on."""
+    with td.record() as run:
+        step = begin("app.step", "function", {"question": "Who laid the old bridge?"})
+        with step.active():
+            call = begin("app.ask", "llm", {"question": "Who laid the old bridge?", "tools": [{"tool": "search"}]})
+            call.end({"tool": "search", "query": "mason of the old bridge"})
+        step.end({"tool": "search", "query": "mason of the old bridge"})
+        answered("app.search", "mason of the old bridge", "It was laid by mason Perrin.")
+    graph = run.graph()
+    assert [(node.name, node.is_container) for node in graph.nodes][0] == ("app.step", True)
+    assert {(edge.source.name, edge.target.name) for edge in graph.edges} == {("app.ask", "app.search")}

@@ -111,7 +111,9 @@ class Pieces:
 
     def _fill(self, argument: Argument, path: str, covered: Covered, ref: Ref | None) -> list[tuple[int, int]]:
         """Explain short values in the gaps; return the gaps that are left."""
-        found = [slot for slot in slots(self.sources, covered) if not self._is_outside(covered, slot)]
+        found = slots(self.sources, covered)
+        if argument.call is not None:  # what a container or the run puts out was put out by someone
+            found = [slot for slot in found if not self._is_outside(covered, slot)]
         sites = self._together.by_form(found) if len(found) > 1 else {}
         filled = []
         for slot in found:
