@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import io
+import re
+import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,8 @@ from pathlib import Path
 from tracediff.errors import UsageError
 from tracediff.report.patch.change import Change
 from tracediff.report.patch.forms import NotKept
+
+_COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")  # PEP 263
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,16 @@ def _changed(path: Path, source: bytes, changes: Sequence[Change]) -> tuple[byte
     if path.suffix == ".py":
         mark = codecs.BOM_UTF8 if source.startswith(codecs.BOM_UTF8) else b""
         try:
-            made, failed = python_changed(source.removeprefix(mark), changes)
+            encoding = tokenize.detect_encoding(io.BytesIO(source).readline)[0]
+            if b"\n" not in source and b"\r" in source:
+                failed = {
+                    change.name: "its lines end as on the first Macintosh: git has no patch of it" for change in changes
+                }
+                made = source.removeprefix(mark)
+            elif encoding.startswith("utf-8"):
+                made, failed = python_changed(source.removeprefix(mark), changes)
+            else:
+                made, failed = _in_its_encoding(source, encoding, changes)
         except Exception as error:  # a file of another Python, or of another encoding
             return source, {change.name: f"{where}can't be read as Python: {error}" for change in changes}
         return mark + made, {name: where + reason for name, reason in failed.items()}
@@ -78,6 +92,30 @@ def _changed(path: Path, source: bytes, changes: Sequence[Change]) -> tuple[byte
         except (NotKept, ValueError) as reason:
             failed[prompt.name] = f"{where}{reason}"
     return source, failed
+
+
+def _in_its_encoding(source: bytes, encoding: str, changes: Sequence[Change]) -> tuple[bytes, dict[str, str]]:
+    """Return a Python file of another encoding than UTF-8 with the new texts, in that encoding."""
+    from tracediff.report.patch.python_file import python_changed
+
+    failed = {c.name: f"the file is in {encoding}, which can't say all of it" for c in changes if _is_lost(c, encoding)}
+    lines = source.decode(encoding).split("\n")
+    at = next(number for number, line in enumerate(lines[:2]) if _COOKIE.match(line))
+    cookie = lines[at]
+    lines[at] = "# coding: utf-8" + "\r" * cookie.endswith("\r")
+    kept = [change for change in changes if change.name not in failed]
+    made, reasons = python_changed("\n".join(lines).encode(), kept)
+    lines = made.decode().split("\n")
+    lines[at] = cookie
+    return "\n".join(lines).encode(encoding), failed | reasons
+
+
+def _is_lost(change: Change, encoding: str) -> bool:
+    try:
+        change.new.encode(encoding)
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _difference(name: str, before: bytes, after: bytes) -> bytes:

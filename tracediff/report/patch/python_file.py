@@ -31,9 +31,11 @@ def python_changed(source: bytes, wanted: Sequence[Change]) -> tuple[bytes, dict
     A text that is defined in several places is changed in each: they are one prompt.
     """
     expressions = text_expressions(source)
-    failed: dict[str, str] = {}
+    failed = _disputed(wanted)
     plan: list[tuple[int, Change]] = []
-    for prompt in wanted:
+    for prompt in _distinct(wanted):
+        if prompt.name in failed:
+            continue
         lines = _declaration(source, prompt.line) if prompt.is_declared else None
         numbers = [n for n, e in enumerate(expressions) if _is_within(e, lines) and _matches(e, prompt)]
         if not numbers:
@@ -47,6 +49,31 @@ def python_changed(source: bytes, wanted: Sequence[Change]) -> tuple[bytes, dict
         except NotKept as reason:
             failed[prompt.name] = str(reason)
     return source, failed
+
+
+def _key(prompt: Change) -> tuple[str, int]:
+    """Return the same for prompts that are the same texts of a file."""
+    return " ".join(prompt.text.split()), prompt.line if prompt.is_declared else 0
+
+
+def _distinct(wanted: Sequence[Change]) -> Iterator[Change]:
+    """Yield the first prompt of each text."""
+    seen: set[tuple[str, int]] = set()
+    for prompt in wanted:
+        if _key(prompt) not in seen:
+            seen.add(_key(prompt))
+            yield prompt
+
+
+def _disputed(wanted: Sequence[Change]) -> dict[str, str]:
+    """Return a reason for each prompt whose text is another prompt's, too, and is to become another one there."""
+    first = {_key(prompt): prompt for prompt in reversed(wanted)}
+    others = {_key(prompt): prompt for prompt in wanted if prompt.new != first[_key(prompt)].new}
+    return {
+        prompt.name: f"{first[key].name} and {others[key].name} are one text here and would become two"
+        for prompt in wanted
+        if (key := _key(prompt)) in others
+    }
 
 
 def _declaration(source: bytes, line: int) -> tuple[int, int]:
