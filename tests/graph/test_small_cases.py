@@ -160,3 +160,30 @@ def test_a_text_handed_on_counts_for_the_nearer_call_even_so():
         said("rank", {"docs": list(DOCS[1:])}, ["".join(list(DOCS[1])), "The rest is not to the point."], "function")
         said("answer", f"Best: {DOCS[1]}\nAlso: {DOCS[2]}\nSay why.", "fine")
     assert set(edges(run)) == {("search#0", "rank#0"), ("search#0", "answer#0"), ("rank#0", "answer#0")}
+
+
+QUESTION = "What did Beatriz Costa say about the control software?"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Here is my plan for the search, with three keywords. The question was: {}",
+        'The user asks "{}" and I think of the software of last year.',
+        "{} That is hard to say without the minutes of the meeting.",
+    ],
+)
+def test_a_model_that_restates_a_line_of_its_input_is_not_where_later_uses_are_from(form):
+    with td.record() as run:
+        said("rewrite", f"Act as an analyst.\n\n<question>\n{QUESTION}\n</question>", form.format(QUESTION))
+        said("rank", {"query": QUESTION, "docs": ["Nothing."]}, "0")
+        said("answer", f"Answer in one line.\nQuestion: {QUESTION}", "Nobody knows.")
+    assert not edges(run)
+
+
+@pytest.mark.parametrize("form", ["Thought: none is needed.\nQuery: {}", '{{"query": "{}", "top": 3}}'])
+def test_a_line_that_a_model_repeats_as_its_answer_is_its_own(form):
+    with td.record() as run:
+        said("rewrite", f"Rewrite this question.\nQuestion: {QUESTION}", form.format(QUESTION))
+        said("search", {"query": QUESTION}, ["Nothing."])
+    assert set(edges(run)) == {("rewrite#0", "search#0")}

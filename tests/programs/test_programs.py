@@ -17,7 +17,6 @@ WRONG: dict[str, str] = {
 """Program -> why its graph has a wrong or a missing edge; at most two."""
 
 WRONG_TOO: dict[str, str] = {
-    "rewritten_query": "a model that restates a question from outside gets credit for the question's later uses",
     "extraction": "a name and goods that the mail also has stand within a sentence: no place of their own, no new words",
     "calculator": "a number that a tool put out and a model repeated: the tool's value is whole, the model's a part",
 }

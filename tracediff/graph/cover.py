@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from tracediff.graph.lines import Line, Lines, stands_alone
 from tracediff.graph.sources import Source, Sources
 from tracediff.graph.words import SHINGLE, Text, unescaped
 
@@ -37,16 +38,16 @@ class Match(NamedTuple):
         return self.end - self.start
 
 
-def cover(sources: Sources, text: Text) -> list[Match]:
+def cover(sources: Sources, text: Text, lines: Lines | None = None) -> list[Match]:
     """Return the stretches of a text that stand in earlier texts, disjoint, in text order.
 
     Longest first; ties go to the verbatim, the full, the real (not from outside), the better covered and the
     latest source. What lies inside a stretch already explained is dropped: this also removes
-    ancestors whose text came through a nearer call.
+    ancestors whose text came through a nearer call. ``lines`` are those that inputs had before.
     """
     found = _stretches(sources, text.numbers)
     found.sort(key=lambda stretch: stretch.start - stretch.end)
-    cut = _Cut(sources, text)
+    cut = _Cut(sources, text, lines)
     matches: list[Match] = []
     for stretch in found:
         free = _free(stretch.start, stretch.end, matches)
@@ -131,18 +132,36 @@ def _free(begin: int, end: int, taken: list[Match]) -> tuple[int, int] | None:
 class _Cut:
     """Chooses the source of each stretch of one text."""
 
-    def __init__(self, sources: Sources, text: Text) -> None:
+    def __init__(self, sources: Sources, text: Text, lines: Lines | None) -> None:
         self.sources = sources
         self.text = text
+        self.lines = lines
 
     def choose(self, stretch: _Stretch, start: int, end: int) -> Match | None:
         """Return the best source of the part of a stretch that is still free, or None when the evidence is thin."""
         length, shift = end - start, start - stretch.start
         places = stretch.places
+        if self.lines is not None and length < _PHRASE:
+            places = self._earlier(self.lines, places, shift, start, end)
+            if not places:
+                return None
         best = places[0] if len(places) == 1 else max(places, key=lambda place: self._rank(place + shift, length))
         source, at = self.sources.at(best + shift)
         match = Match(start, end, source, at, length == len(self.sources.numbers(source)))
         return match if (self._is_value(match) if match.is_full else self._is_evident(match)) else None
+
+    def _earlier(self, lines: Lines, places: list[int], shift: int, start: int, end: int) -> list[int]:
+        """Return the places that can explain words of a line: not those that only restate what an input had before."""
+        kept: list[int] = []
+        line: Line | None = None
+        for place in places:
+            source, at = self.sources.at(place + shift)
+            if source.holders and source.holders[0].since > lines.first:
+                line = line or lines.at(self.text, start, end)
+                if line.since < source.holders[0].since and not (line.is_all and stands_alone(source, at, end - start)):
+                    continue
+            kept.append(place)
+        return kept
 
     def _rank(self, place: int, length: int) -> tuple[bool, bool, bool, float, int]:
         """Return what speaks for a place, the strongest first."""

@@ -11,6 +11,7 @@ from tracediff.capture.records import Ref
 from tracediff.graph.calls import Call, last_key, leaves
 from tracediff.graph.cover import Match, cover
 from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, labels, parent
+from tracediff.graph.lines import Lines
 from tracediff.graph.reasons import Reason
 from tracediff.graph.scattered import WORDS, Scattered
 from tracediff.graph.slots import Constants, Slot, slots
@@ -44,6 +45,7 @@ class Pieces:
         self._constants = Constants(calls)
         self._scattered = Scattered(sources)
         self._together = Together(calls, sources)
+        self._lines = Lines()
         self._covered: dict[str, Covered] = {}
         self._positions = {call.record.id: call.position for call in calls}
 
@@ -57,13 +59,17 @@ class Pieces:
         What is left is mostly the site's template, the same in each call: it is looked at once.
         """
         sources, rest = self.sources, list[str]()
+        now = argument.call.record.start if argument.call is not None else None
         for line in text.split("\n"):
             inner = line.strip(" \t-*")
             source = sources.line(inner) if inner in sources.whole else None
             if source is None:
+                value = ""
                 if ": " in line:
                     key, _, value = line.partition(": ")
                     source = sources.field(line, value)
+                if now is not None and source is None:
+                    self._lines.note(inner, value, now)
                 rest.append(line if source is None else f"{key}:")
             if source is not None:
                 if len(source.holders) > 1:
@@ -89,7 +95,8 @@ class Pieces:
             numbers = self.sources.words.numbers(plain)
             words = Text(plain, numbers)
             first = argument.call.record.start if argument.call is not None else 0
-            covered = Covered(words, cover(self.sources, words), known, first)
+            lines = self._lines if argument.call is not None else None
+            covered = Covered(words, cover(self.sources, words, lines), known, first)
             self._covered[text] = covered
         for match in covered.matches:
             if len(match.source.holders) > 1:

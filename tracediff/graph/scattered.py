@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from operator import sub
 
 from tracediff.graph.findings import Stretch, Trace
@@ -74,6 +75,9 @@ class Scattered:
         votes = Counter(latest[number] for number in rare if number in latest)
         top = max(votes.values())
         source = max((one for one, count in votes.items() if count == top), key=lambda one: one.rank)
+        follow = set(pairwise(self.sources.numbers(source)))
+        if sum(pair in follow for pair in pairwise(numbers)) > _SHARE * len(numbers):
+            return None  # not moved: the cover has seen this and has refused it
         theirs = set(self.sources.numbers(source))
         inside = [number in theirs for number in numbers]
         first, last = inside.index(True), len(inside) - inside[::-1].index(True)
