@@ -42,7 +42,7 @@ def test_a_package_that_is_not_there_is_a_missing_integration(monkeypatch):
     assert not isinstance(caught.value, UnsupportedVersion)
 
 
-@pytest.mark.parametrize("name", ["langchain", "langgraph"])
+@pytest.mark.parametrize("name", ["langchain", "langgraph", "llama_index"])
 def test_an_unsupported_framework_is_an_error_by_name_and_else_a_warning(monkeypatch, name):
     installed(monkeypatch, "0.3.1")
     with pytest.raises(UnsupportedVersion, match=name):
@@ -55,12 +55,12 @@ def test_an_unsupported_framework_is_an_error_by_name_and_else_a_warning(monkeyp
     assert [str(warning.message) for warning in told if f"instrument({name!r}) supports" in str(warning.message)]
 
 
-@pytest.mark.parametrize("name", ["langchain", "langgraph"])
+@pytest.mark.parametrize("name", ["langchain", "langgraph", "llama_index"])
 def test_the_bounds_are_those_of_the_extra(name):
     import pathlib
     import tomllib
 
     project = tomllib.loads((pathlib.Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     module = importlib.import_module(f"tracediff_{name}")
-    (wanted,) = project["optional-dependencies"][name]
+    (wanted,) = project["optional-dependencies"][name.replace("_", "-")]
     assert wanted.endswith(f">={module.LOWEST},<{module.HIGHEST}")
