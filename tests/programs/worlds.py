@@ -150,4 +150,37 @@ WORLDS = {
     "recipes_rag": world(
         ("rewrite", "search queries, one a line", "~3\n~2\n~4"), ("answer", "You are a cook who answers")
     ),
+    "smol_code_agent": world(
+        ("act", "solve tasks by writing short programs", "~5", "~4"),
+        ("conclude", "Read its memory and answer in its place"),
+    ),
+    "xml_variables": world(
+        ("triage", "Decide which department has to read it", "~3</scratchpad><department>~1</department>"),
+        ("reply", "Thank the writer in your first sentence"),
+    ),
+    "base_class_agents": world(
+        ("label", "Write the label that hangs beside an object"),
+        ("child", "The reader is seven years old"),
+        ("guide", "Say where to turn, and what to look at first"),
+    ),
+    "prompt_builder": world(("compare", "You compare offers of craftsmen")),
+    "pipeline_lambdas": world(
+        ("query", "a query for a catalogue of spare parts"),
+        ("pick", "a part that nearly fits does not fit"),
+        ("answer", "the voice of the spare parts desk"),
+    ),
+    "stateful_graph": world(
+        ("grade", "says whether a document helps", '{"helps": "no"}'),
+        ("rewrite", "what is really meant by it"),
+        ("write", "questions about a house and its garden"),
+    ),
+    "tree_search": world(
+        ("propose", "what could be a next step"),
+        ("value", "Judge whether a step leads anywhere", "~2 7"),
+        ("conclude", "Put the answer to the problem in one sentence"),
+    ),
+    "support_bot": world(
+        ("calm", "never answer in capitals", '@find_order {"number": "~1"}', "~5"),
+        ("brisk", "standing at the counter", "~4"),
+    ),
 }
