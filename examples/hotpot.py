@@ -39,7 +39,10 @@ def words(texts: Sequence[str]) -> list[list[str]]:
 @functools.cache
 def over(path: str) -> Paragraphs:
     """Return the paragraphs of a file, indexed once."""
-    return Paragraphs(load_corpus(path))
+    try:
+        return Paragraphs(load_corpus(path))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"TRACEDIFF_EXAMPLE_CORPUS is {path}, which can't be used: {error}") from error
 
 
 def paragraphs() -> Paragraphs:
@@ -54,10 +57,15 @@ def paragraphs() -> Paragraphs:
 
 
 def load_corpus(path: str | Path) -> list[str]:
-    """Return the paragraphs of a JSON list, or those of all contexts of a HotPotQA file, each once."""
+    """Return the paragraphs of a JSON list, or those of all contexts of a HotPotQA file, each once.
+
+    Raises ValueError for a file that is neither.
+    """
     entries = json.loads(Path(path).read_text(encoding="utf-8"))
-    if all(isinstance(entry, str) for entry in entries):
+    if entries and isinstance(entries, list) and all(isinstance(entry, str) for entry in entries):
         return list(dict.fromkeys(entries))
+    if not (entries and isinstance(entries, list) and all("context" in entry for entry in entries)):
+        raise ValueError("expected a JSON list of paragraphs, or of HotPotQA questions with their contexts")
     contexts = [context for entry in entries for context in entry["context"]]
     return list(dict.fromkeys(f"{title}: {''.join(sentences)}" for title, sentences in contexts))
 

@@ -50,4 +50,6 @@ def metric(prediction: str, sample: Mapping[str, str]) -> float:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     print(program(sys.argv[1]))

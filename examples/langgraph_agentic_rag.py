@@ -56,4 +56,6 @@ def program(question: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     print(program(sys.argv[1]))

@@ -108,4 +108,6 @@ async def program(question: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     print(asyncio.run(program(sys.argv[1])))

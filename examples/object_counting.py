@@ -68,4 +68,6 @@ def load(path: str | Path) -> list[dict[str, str]]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     print(program(sys.argv[1]))

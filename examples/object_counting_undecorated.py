@@ -1,4 +1,7 @@
-"""The program of object_counting.py with its two decorators taken away: nothing of tracediff in this file."""
+"""The program of object_counting.py with its two decorators taken away: nothing of tracediff in this file.
+
+python examples/object_counting_undecorated.py "I have a fig, two pears, and a lamp. How many fruits do I have?"
+"""
 
 from __future__ import annotations
 
@@ -36,4 +39,6 @@ def metric(prediction: str, sample: Mapping[str, str]) -> float:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     print(program(sys.argv[1]))

@@ -82,6 +82,34 @@ def test_a_corpus_that_is_not_named_is_asked_for(monkeypatch):
         load("vanilla_rag").program("What is the x of Y?")
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (None, "No such file"),
+        ("x", "Expecting value"),
+        ('{"a": 1}', "expected a JSON list"),
+        ("[]", "expected a JSON list"),
+        ('[{"question": "?"}]', "expected a JSON list"),
+    ],
+)
+def test_a_corpus_that_can_not_be_read_is_named(monkeypatch, tmp_path, written, said):
+    path = tmp_path / "paragraphs.json"
+    if written is not None:
+        path.write_text(written)
+    monkeypatch.setenv("TRACEDIFF_EXAMPLE_CORPUS", str(path))
+    with pytest.raises(SystemExit, match=f"(?s)paragraphs.json, which can't be used: .*{said}"):
+        load("vanilla_rag").program("What is the x of Y?")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_a_question_its_usage_is_shown(name):
+    path = ROOT / "examples" / f"{name}.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"python examples/{name}.py " in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.skipif(not (DATA / "trec").exists(), reason="set TRACEDIFF_DATA to the folder with trec/TREC_10.label")
 def test_the_published_questions_are_read():
     module = load("trec")
