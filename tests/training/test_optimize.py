@@ -577,6 +577,24 @@ def test_progress_is_told_and_nothing_is_printed(world, train_it, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_start_that_fails_on_most_samples_is_told_with_its_reason(world, train_it):
+    said = []
+
+    class Notes:
+        def on_event(self, event):
+            if event.kind == "start":
+                said.append(event.message)
+
+    def program(question):
+        world.program(question)
+        raise SystemExit("the corpus is not named")
+
+    train_it(program, progress=Notes(), max_steps=1)
+    train_it(progress=Notes(), max_steps=1)
+    assert said[0].endswith("; 16 of them failed, the first with SystemExit: the corpus is not named")
+    assert "failed" not in said[1]
+
+
 def test_parameters_that_are_not_trainable_stay(world, train_it):
     result = train_it(constraints={"app.style": {"trainable": False}}, max_steps=4)
     assert set(result.best) == {"app.task"}

@@ -158,3 +158,45 @@ def test_the_ground_truth_is_the_label_or_all_of_them():
     assert ground_truth({"answer": "7"}) == "7"
     assert ground_truth({"answer": 7}) == "7"
     assert json.loads(ground_truth({"answer": "7", "titles": ["a"]})) == {"answer": "7", "titles": ["a"]}
+
+
+def test_a_chain_that_says_what_it_takes_gets_these_fields_of_a_sample():
+    class Chain:
+        def invoke(self, value):
+            return value
+
+        def get_input_jsonschema(self):
+            return {"type": "object", "required": ["question"], "properties": {"question": {}, "style": {}}}
+
+    got = bound(Chain(), question="q", style="s", label="l")
+    assert got.args == ({"question": "q"},)
+    assert dict(got.labels) == {"style": "s", "label": "l"}
+    assert bound(Chain(), input="whole").args == ("whole",)
+    with pytest.raises(UsageError, match="has no field `question`, which Chain"):
+        bound(Chain(), label="l")
+
+
+def test_a_graph_whose_state_may_hold_labels_still_needs_input():
+    class Graph:
+        channels = {}
+
+        def invoke(self, value):
+            return value
+
+        def get_input_jsonschema(self):
+            return {"type": "object", "required": ["question", "answer"]}
+
+    with pytest.raises(UsageError, match="has no field `input`"):
+        bound(Graph(), question="q", answer="label")
+
+
+def test_a_chain_whose_schema_can_not_be_read_needs_input():
+    class Odd:
+        def invoke(self, value):
+            return value
+
+        def get_input_jsonschema(self):
+            raise TypeError("no schema")
+
+    with pytest.raises(UsageError, match="has no field `input`"):
+        bound(Odd(), question="q")

@@ -109,7 +109,8 @@ class Parameters:
                 f"{program} read no trainable prompt, so there is nothing to train. "
                 + (f"Only prompts with trainable=False were read: {untrained}. " if untrained else "")
                 + "Decorate the function that returns a prompt with @tracediff.trainable_prompt, or use the value form "
-                'PROMPT = tracediff.trainable_prompt("...", name="..."), and read it inside the program'
+                'PROMPT = tracediff.trainable_prompt("...", name="..."), and read it inside the program. Where nothing '
+                "is to be decorated, `tracediff discover` writes a parameters file, and --parameters FILE trains it"
             )
         unknown = [name for name in self._constraints if name not in self._known]
         if unknown:

@@ -160,6 +160,14 @@ def evaluate(
     return evaluation
 
 
+def told_failures(results: Sequence[SampleResult]) -> str:
+    """Return what to say of a program that failed on most samples; empty for one that did not."""
+    failed = [result for result in results if result.fault == "program"]
+    return (
+        f"; {len(failed)} of them failed, the first with {failed[0].message}" if 2 * len(failed) > len(results) else ""
+    )
+
+
 def refuse_rejected(results: Sequence[SampleResult]) -> None:
     """Raise EngineRefused when the program's model rejected a request on every sample: no text is to blame for that."""
     if results and all(result.fault == "rejected" for result in results):

@@ -13,7 +13,14 @@ from tracediff.errors import EngineUnavailable, UsageError
 from tracediff.optim.base import Evidence, Optimizer, Outcome, Proposal
 from tracediff.training.budget import BudgetReached, Cost, Ledger
 from tracediff.training.candidates import Parameters, Trained
-from tracediff.training.evaluation import MAX_EXCLUDED, Evaluation, SampleResult, raise_excluded, refuse_rejected
+from tracediff.training.evaluation import (
+    MAX_EXCLUDED,
+    Evaluation,
+    SampleResult,
+    raise_excluded,
+    refuse_rejected,
+    told_failures,
+)
 from tracediff.training.evidence import Critic, check_losses, evidence_from_examples, evidence_from_gradients
 from tracediff.training.journal import Event, Journal
 from tracediff.training.progress import Progress, ProgressEvent, ProgressKind
@@ -100,7 +107,8 @@ class Trainer:
             self._keep()
             start_test = self._score_test()
             size = len(start_val.results)
-            self._tell("start", f"start: {start_val.mean:.3f} on {size} validation samples", start_val.mean)
+            said = f"start: {start_val.mean:.3f} on {size} validation samples{told_failures(start_val.results)}"
+            self._tell("start", said, start_val.mean)
             self._loop(start_val)
         except _Stop as stop:
             reason, message = stop.reason, str(stop)
