@@ -25,6 +25,20 @@ LANGCHAIN = (
     "langchain-openai",
     "langchain-anthropic",
 )
+LLAMA_INDEX = (
+    "llama-index-core",
+    "llama-index-instrumentation",
+    "llama-index-workflows",
+    "llama-index-llms-openai",
+    "llama-index-llms-openai-like",
+)
+LLAMA_INDEX = (
+    "llama-index-core",
+    "llama-index-workflows",
+    "llama-index-instrumentation",
+    "llama-index-llms-openai",
+    "llama-index-llms-openai-like",
+)
 ENVIRONMENTS = {
     "langchain-lowest": (
         "tests/integrations/langchain",
@@ -46,8 +60,26 @@ ENVIRONMENTS = {
             "langchain-openai>=1.7,<2",
             "langchain-anthropic>=1.7,<2",
             "anthropic>=2,<3",
+            "libcst>=1.5",
         ),
         LANGCHAIN,
+    ),
+    "llama-index-lowest": (
+        "tests/integrations/llama_index",
+        (
+            "llama-index-core==0.14.5",
+            "llama-index-workflows==2.0.1",
+            "llama-index-llms-openai==0.6.10",
+            "llama-index-llms-openai-like==0.5.3",
+            "pydantic<2.12",  # from there on it warns of a field of this release's
+            "libcst>=1.5",
+        ),
+        LLAMA_INDEX,
+    ),
+    "llama-index-newest": (
+        "tests/integrations/llama_index",
+        ("llama-index-core>=0.14.25,<0.15", "llama-index-llms-openai-like>=0.8", "libcst>=1.5"),
+        LLAMA_INDEX,
     ),
     "examples-newest": (
         "tests/examples/test_every_example.py",

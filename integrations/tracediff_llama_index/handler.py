@@ -66,7 +66,7 @@ class Handler:
             self.steps.add(span_id, self._model(parent, method, bound, instance))
         elif _is_silent(span_id, method, names):
             self.steps.add(span_id, Step(parent, instance=instance, tool_id=_tool_id(bound)))
-        elif instance is not None and _same(parent, instance):
+        elif instance is not None and _same(parent, instance) and not _is_step(span_id, instance, names):
             self.steps.add(span_id, Step(parent, instance=instance))
         elif "BaseTool" in names or "AsyncBaseTool" in names:
             self.steps.add(span_id, self._tool(parent, bound, instance))
@@ -216,6 +216,15 @@ def _is_silent(span_id: str, method: str, names: frozenset[str]) -> bool:
 def _same(parent: Step | None, instance: Any) -> bool:
     """Tell whether a span is an inner part of what the same object does."""
     return parent is not None and parent.instance is instance
+
+
+def _is_step(span_id: str, instance: Any, names: frozenset[str]) -> bool:
+    """Tell whether a span is a step of a user's workflow, announced with the workflow as its object."""
+    if names & {"BaseWorkflowAgent", "AgentWorkflow"}:
+        return False
+    name = span_id[:-_UUID_CHARS].rpartition(".")[2]
+    method = getattr(type(instance), name, None)
+    return not name.startswith("_") and any(hasattr(method, told) for told in ("_step_config", "__step_config"))
 
 
 def _tool_id(bound: inspect.BoundArguments) -> str:
