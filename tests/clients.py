@@ -5,13 +5,12 @@ a time. Without names all of them: ``python tests/clients.py lowest newest``.
 """
 
 import concurrent.futures
-import hashlib
-import pathlib
 import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).parents[1]
+from environments import ROOT, chosen, made, run, versions
+
 HOME = ROOT / "build" / "clients"
 RUNS = ("pytest>=8.3", "attrs>=23", "hypothesis>=6.100", "numpy>=1.26")
 TESTS = ("tests/integrations", "tests/export", "--ignore-glob=*langchain*", "--ignore-glob=*llama_index*")
@@ -39,48 +38,24 @@ ENVIRONMENTS = {
 """Name -> what is installed beside tracediff. The lowest are the bounds of pyproject.toml; the tools stand in newest."""
 
 
-def made(name):
-    """The environment's Python, after installing what it names; a second time costs nothing."""
-    wanted = (*RUNS, *ENVIRONMENTS[name])
-    stamp = hashlib.sha256(
-        "\n".join([sys.version, *wanted, (ROOT / "pyproject.toml").read_text()]).encode()
-    ).hexdigest()
-    place = HOME / name
-    python = place / "bin" / "python"
-    said = place / ".installed"
-    if not said.exists() or said.read_text() != stamp:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run([*pip, "--editable", ROOT, *wanted], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{name}: pip could not install {', '.join(wanted)}:\n{done.stderr[-2000:]}")
-        said.write_text(stamp)
-    return python
-
-
 def tested(name):
     """Name, exit code, seconds and output of the tests in one environment."""
     begun = time.monotonic()
     try:
-        python = made(name)
+        python = made(HOME / name, (*RUNS, *ENVIRONMENTS[name]))
         tests = FEWER if name == "newest" else TESTS
-        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:logfire", *tests]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        code, said = done.returncode, done.stdout + done.stderr
-        listed = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True)
-        found = [line for line in listed.stdout.splitlines() if line.startswith(("openai==", "anthropic=="))]
+        code, said = run(python, "-p", "no:logfire", *tests)
+        known = versions(python)
+        found = [f"{name}=={known[name]}" for name in ("anthropic", "openai")]
     except (RuntimeError, subprocess.CalledProcessError) as error:
         code, said, found = 1, str(error), []
     return name, code, time.monotonic() - begun, f"{' '.join(sorted(found))}\n{said}"
 
 
 def main(names):
-    unknown = [name for name in names if name not in ENVIRONMENTS]
-    if unknown:
-        raise SystemExit(f"no environment is named {unknown[0]!r}; known: {', '.join(ENVIRONMENTS)}")
     worst = 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for name, code, seconds, said in pool.map(tested, names or [*reversed(ENVIRONMENTS)]):
+        for name, code, seconds, said in pool.map(tested, chosen(names, ENVIRONMENTS) or [*reversed(ENVIRONMENTS)]):
             head, _, rest = said.partition("\n")
             shown = rest if code else "\n".join(rest.splitlines()[-1:])
             print(f"== {name} ({head}; {seconds:.0f} s)\n{shown}", flush=True)

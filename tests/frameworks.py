@@ -6,14 +6,14 @@ versions in integrations/README.md is written anew; ``--check`` fails instead wh
 """
 
 import concurrent.futures
-import hashlib
 import pathlib
 import re
 import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).parents[1]
+from environments import ROOT, chosen, made, run, versions
+
 HOME = ROOT / "build" / "frameworks"
 README = ROOT / "integrations" / "README.md"
 RUNS = ("pytest>=8.3", "hypothesis>=6.100", "openai>=2.45,<4")
@@ -99,42 +99,18 @@ of the extras in pyproject.toml."""
 BEGIN, END = "<!-- versions -->", "<!-- /versions -->"
 
 
-def made(name):
-    """The environment's Python, after installing what it names; a second time costs nothing."""
-    wanted = (*RUNS, *ENVIRONMENTS[name][1])
-    stamp = hashlib.sha256(
-        "\n".join([sys.version, *wanted, (ROOT / "pyproject.toml").read_text()]).encode()
-    ).hexdigest()
-    place = HOME / name
-    python = place / "bin" / "python"
-    said = place / ".installed"
-    if not said.exists() or said.read_text() != stamp:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run([*pip, "--editable", ROOT, *wanted], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{name}: pip could not install {', '.join(wanted)}:\n{done.stderr[-2000:]}")
-        said.write_text(stamp)
-    return python
-
-
 def tested(name):
     """Name, exit code, seconds, versions found and output of the tests in one environment."""
     begun = time.monotonic()
-    tests, _, packages = ENVIRONMENTS[name]
+    tests, wanted, packages = ENVIRONMENTS[name]
     found = {}
     try:
-        python = made(name)
-        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests.split()]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        code, said = done.returncode, done.stdout + done.stderr
+        python = made(HOME / name, (*RUNS, *wanted))
+        code, said = run(python, *tests.split())
         if " passed" not in said:  # nothing was collected: the framework is not there
             code = code or 1
-        listed = subprocess.run(
-            [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=False
-        )
-        versions = dict(line.split("==", 1) for line in listed.stdout.splitlines() if "==" in line)
-        found = {package: versions[package] for package in packages if package in versions}
+        known = versions(python)
+        found = {package: known[package] for package in packages if package in known}
     except (RuntimeError, subprocess.CalledProcessError) as error:
         code, said = 1, str(error)
     return name, code, time.monotonic() - begun, found, said
@@ -153,12 +129,9 @@ def table(results):
 
 
 def main(names, *, is_check=False):
-    unknown = [name for name in names if name not in ENVIRONMENTS]
-    if unknown:
-        raise SystemExit(f"no environment is named {unknown[0]!r}; known: {', '.join(ENVIRONMENTS)}")
     worst, results = 0, []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for result in pool.map(tested, names or [*ENVIRONMENTS]):
+        for result in pool.map(tested, chosen(names, ENVIRONMENTS) or [*ENVIRONMENTS]):
             name, code, seconds, found, said = result
             results.append(result)
             shown = said if code else "\n".join(said.splitlines()[-1:])
