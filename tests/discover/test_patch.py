@@ -252,6 +252,11 @@ def test_braces_are_written_as_the_library_reads_them(tmp_path, library, braces,
         ("a.toml", 'x = 1\ny = """\nOld text\nof two lines."""\n', 'x = 1\ny = """\nNew text.\nOf three\nlines."""\n'),
         ("a.yaml", "x: |\n  Old text\n  of two lines.\nz: 1\n", "x: |\n  New text.\n  Of three\n  lines.\nz: 1\n"),
         ("a.md", "Old text\nof two lines.\n", "New text.\nOf three\nlines.\n"),
+        (
+            "a.md",
+            "# System\n\nOld text\nof two lines.\n\n# User\nOld.\n",
+            "# System\n\nNew text.\nOf three\nlines.\n\n# User\nOld.\n",
+        ),
         ("a.txt", "Old text\r\nof two lines.", "New text.\r\nOf three\r\nlines."),
     ],
 )

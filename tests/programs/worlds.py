@@ -183,4 +183,8 @@ WORLDS = {
         ("calm", "never answer in capitals", '@find_order {"number": "~1"}', "~5"),
         ("brisk", "standing at the counter", "~4"),
     ),
+    "chinese_tutor": world(("outline", "为下面的主题列出三个要点"), ("lesson", "请用初学者能懂的话")),
+    "sectioned_files": world(
+        ("sort", "You sort the post of a town hall"), ("answer", "You answer the post of a town hall")
+    ),
 }

@@ -16,9 +16,12 @@ from typing import Any
 from tracediff.capture.callsite import is_library
 from tracediff.capture.names import module_name
 from tracediff.discover.given import given_templates
+from tracediff.discover.sections import sections
 from tracediff.discover.source import Template, templates_of, texts_of
 
-_TEXT_FILES = frozenset({".txt", ".md", ".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".prompt", ".mustache", ".hbs"})
+_TEXT_FILES = frozenset(
+    {".txt", ".md", ".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".prompt", ".mustache", ".hbs", ".prompty"}
+)
 _DATA_FILES = frozenset({".json", ".toml", ".yaml", ".yml"})
 _MAX_BYTES = 200_000
 _MAX_FILES = 300
@@ -108,6 +111,7 @@ def _texts(text: str, suffix: str, name: str) -> Iterator[tuple[str, str, int, i
     """Yield (name, text, line, end line) of what a file holds: itself, or the texts in its fields."""
     if suffix in _TEXT_FILES:
         yield name, text, 1, max(1, len(text.splitlines()))
+        yield from sections(text, name)
         return
     lines = text.splitlines()
     for path, value in _strings(_parsed(text, suffix), name):

@@ -231,7 +231,7 @@ def _status(uses: Sequence[_Use], calls: Mapping[str, int]) -> tuple[Status, str
     if all(_is_whole_input(use) for use in uses):
         return "ask", _WHOLE
     label = template.label
-    if any(map(is_named_as_data, filter(None, (label, template.holder)))):
+    if any(map(is_named_as_data, filter(None, (label, template.holder, *_held(template))))):
         return "ask", _NAMED
     seen = Counter(use.group for use in uses)
     is_missing = any(seen[group] < calls[group] for group in seen)
@@ -241,6 +241,14 @@ def _status(uses: Sequence[_Use], calls: Mapping[str, int]) -> tuple[Status, str
     if template.is_returned and (is_sometimes or is_named_as_search(template.function)):
         return "ask", _RETURNED
     return "trainable", ""
+
+
+def _held(template: Template) -> list[str]:
+    """Return the names of the file and the folder that a text stands in; none where one of them says prompt."""
+    if template.module or not template.file:
+        return []
+    names = [Path(template.file).stem, Path(template.file).parent.name]
+    return [] if any(map(is_named_as_prompt, (template.label, *names))) else names
 
 
 def _is_whole_input(use: _Use) -> bool:

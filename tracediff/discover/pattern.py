@@ -14,9 +14,12 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TypeAlias
 
-_WORD = re.compile(r"\w+")
-_HEAD = re.compile(r"\A\w+")
-_TAIL = re.compile(r"\w+\Z")
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Letters of scripts that put no space between words: Thai, Lao, Burmese, Khmer, kana, Chinese."""
+_WORD = re.compile(rf"[{_UNSPACED}]{{1,2}}|[^\W{_UNSPACED}]+")
+_HEAD = re.compile(rf"\A[^\W{_UNSPACED}]+")
+_TAIL = re.compile(rf"[^\W{_UNSPACED}]+\Z")
+_NO_BORDER = re.compile(rf"[{_UNSPACED}]")
 _BLACK = re.compile(r"\S+")
 
 _FEW, _MARKS = 8, 4
@@ -100,7 +103,7 @@ def collapsed(text: str) -> str:
 
 
 def count_words(text: str) -> int:
-    """Return how many words stand in ``text``."""
+    """Return how many words stand in ``text``; two letters are one where a script puts no space between words."""
     return len(_WORD.findall(text))
 
 
@@ -410,4 +413,4 @@ def _fits(flat: str, literal: str, start: int, end: int) -> bool:
 
 
 def _is_wordly(char: str) -> bool:
-    return char.isalnum() or char == "_"
+    return (char.isalnum() or char == "_") and not _NO_BORDER.match(char)

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tracediff.discover.sections import sections
 from tracediff.parameters import split
 from tracediff.report.patch.change import Change
 from tracediff.report.patch.forms import NotKept, Part, forms
@@ -27,11 +28,22 @@ def text_changed(source: bytes, suffix: str, prompt: Change) -> bytes:
     elif suffix in _READERS:
         made = _in_block(text, prompt, _READERS[suffix])
     else:
-        made = _new(text, prompt, is_template=suffix in _TEMPLATES)
+        made = _in_text(text, prompt, is_template=suffix in _TEMPLATES)
     return made.replace("\n", newline).encode("utf-8")
 
 
 _TEMPLATES = frozenset({".j2", ".jinja", ".jinja2"})
+
+
+def _in_text(text: str, prompt: Change, *, is_template: bool) -> str:
+    """Return a text with the prompt's new one: the prompt is all of it, or one of its sections."""
+    if next(_readings(text, prompt), None) is None:
+        bodies = dict.fromkeys(body for _, body, _, _ in sections(text, ""))
+        own = [body for body in bodies if next(_readings(body, prompt), None) is not None]
+        if own and text.count(own[0]) == 1:
+            before, body, after = text.partition(own[0])
+            return before + _new(body, prompt, is_template=is_template) + after
+    return _new(text, prompt, is_template=is_template)
 
 
 def _new(text: str, prompt: Change, *, is_template: bool = False) -> str:
