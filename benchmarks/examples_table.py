@@ -3,10 +3,11 @@
     python -m benchmarks.examples_table [--seeds 5] [--only NAME ...] [--jobs 2] [--kept FILE] [--write]
 
 Each program runs as a user runs it: `tracediff discover` where nothing is decorated, then `tracediff optimize`, in
-processes of their own, over HTTP. Accuracies are means over the seeds. The interval is Student's 95% interval of
-(test - start), paired: from the seeds' differences, each over the same test samples. Programs that stand there twice,
-decorated and not, run on twice as many seeds: where a run ends varies by more than what they are compared by. Exit code
-1 when the lower end of an interval is not above 0, or when such a pair ends more than 3 points apart.
+processes of their own, over HTTP; the patch of what it found must apply to the source. Accuracies are means over the
+seeds. The interval is Student's 95% interval of (test - start), paired: from the seeds' differences, each over the same
+test samples. Programs that stand there twice, decorated and not, run on twice as many seeds: where a run ends varies by
+more than what they are compared by. Exit code 1 when the lower end of an interval is not above 0, or when such a pair
+ends more than 3 points apart.
 The figures say whether feedback reaches the right prompt, and nothing about real models.
 """
 
@@ -120,6 +121,7 @@ def run(example: Example, seed: int) -> Outcome:
             *("--run-dir", "run", "--seed", str(seed), "--steps", str(STEPS), "--json"),
         ]
         said = json.loads(_called(command(*line), folder, environment))
+        _check_patch(folder / "run", environment)
         before, after = _test_scores(folder / "run")
         return Outcome(
             said["start"]["test"],
@@ -137,6 +139,13 @@ def _called(line: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     if done.returncode not in (0, 3):  # 3: nothing was better
         raise SystemExit(f"{' '.join(line[2:6])} ended with {done.returncode}:\n{done.stderr[-3000:]}")
     return done.stdout
+
+
+def _check_patch(run_dir: Path, environment: Mapping[str, str]) -> None:
+    """End the benchmark where a new prompt can't be written back into the example's source."""
+    patch = _called(command("diff", str(run_dir), "--patch"), ROOT, environment)
+    if patch:
+        subprocess.run(["git", "apply", "--check"], input=patch, cwd=ROOT, text=True, check=True)
 
 
 def _test_scores(run_dir: Path) -> tuple[dict[str, float], dict[str, float]]:
