@@ -27,13 +27,6 @@ LANGCHAIN = (
 )
 LLAMA_INDEX = (
     "llama-index-core",
-    "llama-index-instrumentation",
-    "llama-index-workflows",
-    "llama-index-llms-openai",
-    "llama-index-llms-openai-like",
-)
-LLAMA_INDEX = (
-    "llama-index-core",
     "llama-index-workflows",
     "llama-index-instrumentation",
     "llama-index-llms-openai",
