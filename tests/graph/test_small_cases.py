@@ -187,3 +187,12 @@ def test_a_line_that_a_model_repeats_as_its_answer_is_its_own(form):
         said("rewrite", f"Rewrite this question.\nQuestion: {QUESTION}", form.format(QUESTION))
         said("search", {"query": QUESTION}, ["Nothing."])
     assert set(edges(run)) == {("rewrite#0", "search#0")}
+
+
+def test_words_before_a_restated_line_have_their_own_source():
+    title = "Historic laboratory nationalised in Oslo"
+    with td.record() as run:
+        said("rate", f"How urgent is it?\nLetter: {QUESTION}", "Not at all, it can wait until the next week.")
+        said("head", "Write a subject line.", title)
+        said("reply", f"Write a reply headed {title} to what they asked: {QUESTION}", "Nobody knows.")
+    assert set(edges(run)) == {("head#0", "reply#0")}

@@ -13,6 +13,8 @@ _STRIDE = 16
 _WITHIN = 2.5
 """How much more evidence a stretch needs that does not stand on its own in the text."""
 _GOES_ON = re.compile(r"[.:;!?]\s+|[\u3002\uff01\uff1a\uff1b\uff1f]\s*")
+_FIELD = 1.5
+"""How much more evidence a line or field of an output needs within a sentence."""
 _OPENING = 2.0
 """How much more evidence it needs when more words follow on the line."""
 _PHRASE = 6 * SHINGLE
@@ -192,6 +194,8 @@ class _Cut:
         if found < needed or not match.source.holders:
             return found >= needed
         apart = self._apartness(match)
+        if apart is None and stands_alone(match.source, match.at, match.length):
+            apart = _FIELD
         if apart is None and length < 2 * SHINGLE:
             return False
         return found >= needed * (apart or _WITHIN)

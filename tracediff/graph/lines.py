@@ -53,8 +53,9 @@ class Lines:
         is_all = _KEY.search(before) is not None and _END.match(after) is not None
         whole = line.strip(_MARKS)
         found = [self._since.get(hash(whole))]
-        if ": " in line:
-            found.append(self._since.get(hash(line.partition(": ")[2].strip())))
+        key, _, value = line.partition(": ")
+        if value and begin + len(key) < low:
+            found.append(self._since.get(hash(value.strip())))
         return Line(min((since for since in found if since is not None), default=sys.maxsize), is_all)
 
 
