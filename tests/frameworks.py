@@ -6,7 +6,6 @@ versions in integrations/README.md is written anew; ``--check`` fails instead wh
 """
 
 import concurrent.futures
-import pathlib
 import re
 import subprocess
 import sys
