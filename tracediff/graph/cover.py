@@ -141,12 +141,17 @@ class _Cut:
 
     def choose(self, stretch: _Stretch, start: int, end: int) -> Match | None:
         """Return the best source of the part of a stretch that is still free, or None when the evidence is thin."""
+        match = self._best(stretch, stretch.places, start, end)
+        if match is None or self.lines is None or match.length >= _PHRASE:
+            return match
+        kept = self._earlier(self.lines, stretch.places, start - stretch.start, start, end)
+        if len(kept) == len(stretch.places):
+            return match
+        return self._best(stretch, kept, start, end) if kept else None
+
+    def _best(self, stretch: _Stretch, places: list[int], start: int, end: int) -> Match | None:
+        """Return the best of some places, or None when the evidence is thin."""
         length, shift = end - start, start - stretch.start
-        places = stretch.places
-        if self.lines is not None and length < _PHRASE:
-            places = self._earlier(self.lines, places, shift, start, end)
-            if not places:
-                return None
         best = places[0] if len(places) == 1 else max(places, key=lambda place: self._rank(place + shift, length))
         source, at = self.sources.at(best + shift)
         match = Match(start, end, source, at, length == len(self.sources.numbers(source)))
