@@ -30,7 +30,7 @@ _SHOWN = 200
 """Characters kept of a text that no source explains."""
 _ASK = "Set trainable if it is a prompt"
 _WHOLE = f"the whole user message: the input of a demo, or a prompt? {_ASK}"
-_LISTED = f"one of several texts in a list, not in every call: data, or a prompt? {_ASK}"
+_LISTED = f"one of several texts side by side, not in every call: data, or a prompt? {_ASK}"
 _NAMED = f"its name says that it is something to work on: data, or a prompt? {_ASK}"
 _RETURNED = f"what a function returned, not in every call: data, or a prompt? {_ASK}"
 
@@ -236,7 +236,8 @@ def _status(uses: Sequence[_Use], calls: Mapping[str, int]) -> tuple[Status, str
     seen = Counter(use.group for use in uses)
     is_missing = any(seen[group] < calls[group] for group in seen)
     is_sometimes = is_missing and any(use.is_inner for use in uses)
-    if template.is_listed and is_missing and not any(map(is_named_as_prompt, (label, template.holder))):
+    is_among_others = (template.is_listed and is_missing) or (template.is_entry and is_sometimes)
+    if is_among_others and not any(map(is_named_as_prompt, (label, template.holder))):
         return "ask", _LISTED
     if template.is_returned and (is_sometimes or is_named_as_search(template.function)):
         return "ask", _RETURNED

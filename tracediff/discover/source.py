@@ -41,6 +41,8 @@ class Template:
     """One for each reading."""
     is_listed: bool = False
     """It stands in a list with other texts: more often data than a prompt."""
+    is_entry: bool = False
+    """It is one of several values of a mapping that is no message: prompts by name, or passages."""
     origin: str = ""
     """Where a template comes from that does not stand in the user's source; empty for one that does."""
     segments: tuple[Segment, ...] = ()
@@ -101,6 +103,7 @@ class _Reader(ast.NodeVisitor):
         self._holder = ""
         self._function = ""
         self._is_listed = False
+        self._is_entry = False
         self._is_returned = False
 
     # where a text stands
@@ -183,9 +186,12 @@ class _Reader(ast.NodeVisitor):
             ),
             "",
         )
+        texts = [value for value in node.values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+        before, self._is_entry = self._is_entry, len(texts) > 1 and not role
         for key, value in zip(keys, node.values, strict=True):
             label = role if role and key == "content" else key if key.isidentifier() else self._label
             self._labelled(label, value)
+        self._is_entry = before
 
     def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> None:
         """Read items; several texts side by side are listed."""
@@ -313,6 +319,7 @@ class _Reader(ast.NodeVisitor):
                 last,
                 tuple(patterns),
                 self._is_listed,
+                self._is_entry,
                 segments=tuple(map(_segment, segments or [node])),
                 holder=self._holder,
                 function=self._function,
