@@ -175,7 +175,9 @@ def _is_declared(text: str, declared: Iterable[str]) -> bool:
 def _request(call: Sent, uses: Sequence[_Use]) -> Request:
     first_user = next((place.path for place in call.places if place.role == USER), ())
     templates = [
-        (use, use.match.entry.owner) for use in uses if not use.match.entry.owner.is_listed and not _is_demo_input(use)
+        (use, owner)
+        for use in uses
+        if not ((owner := use.match.entry.owner).is_listed or (owner.is_entry and use.is_inner) or _is_demo_input(use))
     ]
     return Request(
         {template.place: template.function for use, template in templates if use.place.role == SYSTEM},
