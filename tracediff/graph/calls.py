@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from tracediff.attributes import YIELDS
 from tracediff.capture.records import Ref, SpanRecord
@@ -138,6 +139,7 @@ def leaves(value: Value, path: str) -> list[tuple[str, Scalar]]:
     return found
 
 
+@lru_cache(maxsize=4096)  # the same few paths in every call of a site
 def last_key(path: str) -> str:
     """Return the innermost field name of a path."""
     return path[path.rfind(".") + 1 :].partition("[")[0]

@@ -142,9 +142,10 @@ class Argument:
 
     def settle(self) -> None:
         """Explain the texts that several calls put out, now that what only one call put out is known."""
-        doubtful, self.doubtful = self.doubtful, []
-        for explain in doubtful:
-            explain()
+        if self.doubtful:
+            doubtful, self.doubtful = self.doubtful, []
+            for explain in doubtful:
+                explain()
 
     def served(self) -> set[int]:
         """Return the calls that explain something of this argument."""

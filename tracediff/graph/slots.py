@@ -112,12 +112,17 @@ def slots(sources: Sources, covered: Covered) -> list[Slot]:
 
 def _joined(sources: Sources, covered: Covered) -> Iterator[tuple[int, int]]:
     """Return (start, end) of known values with punctuation within, which stand between further punctuation."""
-    numbers = covered.text.numbers
+    joined, numbers = sources.joined, covered.text.numbers
+    last = len(numbers)
+    starts = {start for start in covered.text.stretches().ends if start < last and numbers[start] in joined}
+    starts.update(start for start, _ in covered.gaps if numbers[start] in joined)
+    if not starts:
+        return
     limits = covered.limits()
-    for start, end in pairwise(sorted(limits)):  # a start is never the last of them
-        ends = [start + len(key) for key in sources.joined.get(numbers[start], ()) if sources.is_value(key)]
-        whole = [stop for stop in ends if stop > end and stop in limits and covered.is_open(start, stop)]
-        whole = [stop for stop in whole if tuple(numbers[start:stop]) in sources.joined[numbers[start]]]
+    for start in starts:
+        keys = (key for key in joined[numbers[start]] if start + len(key) in limits)
+        ends = [start + len(key) for key in keys if tuple(numbers[start : start + len(key)]) == key]
+        whole = [end for end in ends if covered.is_open(start, end) and sources.is_value(tuple(numbers[start:end]))]
         if whole:
             yield start, max(whole)
 
