@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tracediff.graph.sources import Source
 from tracediff.graph.words import Text, unescaped
 
-_LONG = 30
+LONG = 30
 """Characters that a line needs to be known again."""
 _MARKS = " \t-*"
 _KEY = re.compile(r"(?:^|[{,(])[\s*-]*[\"']?[\w ]{0,30}[\"'*]*\s*[:=]\s*[\"'`]?\Z|^[\s>*\"'`-]*\Z")
@@ -34,12 +34,11 @@ class Lines:
         """Sequence number of the first of them."""
 
     def note(self, line: str, value: str, now: int) -> None:
-        """Note a line, stripped of its marks, and what stands behind its key."""
-        if len(line) >= _LONG:
-            self.first = min(self.first, now)
-            self._since.setdefault(hash(line), now)
-            if len(value) >= _LONG:
-                self._since.setdefault(hash(value.strip()), now)
+        """Note a line of ``LONG`` characters at least, stripped of its marks, and what stands behind its key."""
+        self.first = min(self.first, now)
+        self._since.setdefault(hash(line), now)
+        if len(value) >= LONG:
+            self._since.setdefault(hash(value.strip()), now)
 
     def at(self, text: Text, start: int, end: int) -> Line:
         """Return the line that some words of a text stand in."""

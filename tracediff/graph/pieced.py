@@ -11,7 +11,7 @@ from tracediff.capture.records import Ref
 from tracediff.graph.calls import Call, last_key, leaves
 from tracediff.graph.cover import Match, cover
 from tracediff.graph.findings import Argument, Covered, Explanation, Stretch, labels, parent
-from tracediff.graph.lines import Lines
+from tracediff.graph.lines import LONG, Lines
 from tracediff.graph.reasons import Reason
 from tracediff.graph.scattered import WORDS, Scattered
 from tracediff.graph.slots import Constants, Slot, slots
@@ -68,7 +68,7 @@ class Pieces:
                 if ": " in line:
                     key, _, value = line.partition(": ")
                     source = sources.field(line, value)
-                if now is not None and source is None:
+                if source is None and now is not None and len(inner) >= LONG:
                     self._lines.note(inner, value, now)
                 rest.append(line if source is None else f"{key}:")
             if source is not None:
@@ -119,7 +119,7 @@ class Pieces:
     def _fill(self, argument: Argument, path: str, covered: Covered, ref: Ref | None) -> list[tuple[int, int]]:
         """Explain short values in the gaps; return the gaps that are left."""
         found = slots(self.sources, covered)
-        if argument.call is not None:  # what a container or the run puts out was put out by someone
+        if covered.outside and argument.call is not None:  # what a container or the run puts out was put out by someone
             found = [slot for slot in found if not self._is_outside(covered, slot)]
         sites = self._together.by_form(found) if len(found) > 1 else {}
         filled = []

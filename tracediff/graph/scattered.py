@@ -19,7 +19,7 @@ _SAMPLE = 16
 """Words, about, by which a stretch is judged before all of it is looked at."""
 _AGREED = 2
 """How many more of these must be rare words of sources than there are such sources."""
-_LOOKS = 100
+_LOOKS = 50
 """Looks in vain after which only calls without any source get one: long runs would pay for each record."""
 _LETTERS = 30
 """Letters whose exchange must be consistent: chance can't do that."""
