@@ -180,7 +180,9 @@ class Sources:
         self, values: dict[tuple[int, ...], list[Piece]], text: str, words: tuple[int, ...], piece: Piece
     ) -> None:
         values.setdefault(words, []).append(piece)
-        if len(words) > 1 and any(0 < end < len(words) for end in stretches(unescaped(text)).ends):
+        if len(words) < 2 or text.replace(" ", "").isalnum():
+            return
+        if any(0 < end < len(words) for end in stretches(unescaped(text)).ends):
             self.joined.setdefault(words[0], set()).add(words)
 
     def _put(self, source: Source) -> int:
@@ -255,7 +257,7 @@ class Sources:
                 continue
             seen: set[tuple[int, ...]] = set()
             for value in _PART.findall("\n" + unescaped(source.text)):
-                if value.count(" ") > SHINGLE:
+                if value.count(" ") > SHINGLE or ". " in value:  # two sentences are no value
                     continue
                 words = tuple(self.words.numbers(value))
                 if 0 < len(words) < SHINGLE and words not in seen:
