@@ -30,7 +30,8 @@ def rewritten(source: bytes, number: int, atoms: Sequence[Atom]) -> bytes:
     others = Counter(_key(e) for n, e in enumerate(expressions) if n != number)
     change = _Change.of(expression, atoms)
     for start, end, text in _ways(source, expression, change, atoms):
-        made = source[:start] + text.encode() + source[end:]
+        # Half of a surrogate pair that a raw text can't escape is no UTF-8: that way does not read back.
+        made = source[:start] + text.encode("utf-8", "surrogatepass") + source[end:]
         if _reads_back(made, expression.start, list(atoms), others):
             return made
     raise NotKept("no way to write the new text in this place reads back as that text")
