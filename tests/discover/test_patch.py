@@ -189,7 +189,7 @@ NAMES = ("PLAIN", "RAW", "LINES", "SIDE", "MADE", "SUM")
 @hypothesis.given(
     st.sampled_from(NAMES), st.text(alphabet=st.characters(exclude_characters="\r\0"), min_size=1), st.booleans()
 )
-@hypothesis.example("RAW", "\ud800", at_end=False)
+@hypothesis.example("RAW", "\ud800", False)  # noqa: FBT003 - as hypothesis wants it
 def test_any_text_is_written_so_that_python_reads_it_back(name, text, at_end):
     hypothesis.assume(text.strip() == text)
     source = SOURCE.encode()
