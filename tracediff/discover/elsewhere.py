@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from tracediff.discover.explain import Match, walk
@@ -18,7 +19,7 @@ class _Probe(NamedTuple):
 
     parameter: str
     text: str
-    inner: frozenset[str]
+    inner: tuple[str, ...]
     """Its words but for the first and the last, which may be glued to others."""
 
 
@@ -26,18 +27,23 @@ class Rest:
     """What the matches of a text leave of it."""
 
     def __init__(self, text: str, matches: Sequence[Match[Discovered]]) -> None:
-        spans = sorted(span for match in walk(matches) for span in match.found.spans if span is not None)
-        pieces, at = [], 0
-        for start, end in spans:
-            pieces.append(text[at:start])
-            at = max(at, end)
-        pieces.append(text[at:])
-        self._split = [piece.split() for piece in pieces if piece and not piece.isspace()]
+        self._text, self._matches = text, matches
 
     @cached_property
-    def words(self) -> frozenset[str]:
-        """Its words."""
-        return frozenset[str]().union(*self._split)
+    def _split(self) -> list[list[str]]:
+        """The words of each piece; of most texts nobody asks for them."""
+        spans = sorted(span for match in walk(self._matches) for span in match.found.spans if span is not None)
+        pieces, at = [], 0
+        for start, end in spans:
+            pieces.append(self._text[at:start])
+            at = max(at, end)
+        pieces.append(self._text[at:])
+        return [piece.split() for piece in pieces if piece and not piece.isspace()]
+
+    @cached_property
+    def pairs(self) -> set[tuple[str, str]]:
+        """Its words, each with the next."""
+        return set(chain.from_iterable(map(pairwise, self._split)))
 
     @cached_property
     def flat(self) -> str:
@@ -49,22 +55,21 @@ class Probes:
     """What the absence of parameters is noticed by; nothing for one with short literals."""
 
     def __init__(self, parameters: Iterable[Discovered]) -> None:
-        self._by_word: dict[str, list[_Probe]] = {}
+        self._by_pair: dict[tuple[str, str], list[_Probe]] = {}
         self._count: Counter[str] = Counter()
         probes = [probe for parameter in parameters for probe in _spread(list(_probes(parameter)))]
-        used = Counter(word for probe in probes for word in probe.inner)
+        used = Counter(pair for probe in probes for pair in pairwise(probe.inner))
         for probe in probes:
-            rarest = min(probe.inner, key=lambda word: (used[word], -len(word), word))
-            self._by_word.setdefault(rarest, []).append(probe)
+            rarest = min(pairwise(probe.inner), key=lambda pair: (used[pair], -len("".join(pair)), pair))
+            self._by_pair.setdefault(rarest, []).append(probe)
             self._count[probe.parameter] += 1
-        self._words = frozenset(self._by_word)
 
     def seen(self, rest: Rest) -> list[str]:
         """Return the parameters of which half of the probes stand in ``rest``."""
         counts: Counter[str] = Counter()
-        for word in rest.words & self._words:
-            for probe in self._by_word[word]:
-                if probe.inner <= rest.words and probe.text in rest.flat:
+        for pair in rest.pairs & self._by_pair.keys():
+            for probe in self._by_pair[pair]:
+                if probe.text in rest.flat:
                     counts[probe.parameter] += 1
         return sorted(name for name, count in counts.items() if 2 * count >= self._count[name])
 
@@ -82,4 +87,4 @@ def _probes(parameter: Discovered) -> Iterator[_Probe]:
         words = core.split(" ")
         for at in range(0, len(words) - _PROBE_WORDS + 1, _PROBE_WORDS):
             run = words[at : at + _PROBE_WORDS]
-            yield _Probe(parameter.name, " ".join(run), frozenset(run[1:-1]))
+            yield _Probe(parameter.name, " ".join(run), tuple(run[1:-1]))
