@@ -5,15 +5,14 @@ It changes nothing: no context stays attached, no exception leaves it, and what 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from tracediff import attributes as keys
 from tracediff.capture.context import current_scope, detach
 from tracediff.capture.enclosing import enter
-from tracediff.capture.faults import faults
+from tracediff.capture.faults import unfelt
 from tracediff.capture.live import note_lost_context
 from tracediff.capture.recorder import Call, begin, is_idle
 from tracediff.capture.snapshot import Walk
@@ -26,20 +25,7 @@ _CLIENTS = ("openai", "anthropic")
 _BUBBLES = frozenset({"GraphBubbleUp", "ParentCommand", "GraphInterrupt"})
 """Exceptions by which LangGraph itself leaves a node."""
 
-F = TypeVar("F", bound=Callable[..., None])
-
-
-def _unfelt(method: F) -> F:
-    """Return a callback of which no fault is felt by the program."""
-
-    @functools.wraps(method)
-    def guarded(self: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception as fault:
-            faults.note(f"langchain's {method.__name__}", fault)
-
-    return guarded  # type: ignore[return-value]
+_unfelt = unfelt("langchain")
 
 
 class Handler:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from tracediff.capture.callsite import calling_site
 from tracediff.capture.faults import faults
-from tracediff.discover import add_template
+from tracediff.discover import FirstTime, add_template
 
 _SYNTAX: dict[str, Any] = {"f-string": "format", "jinja2": "jinja", "mustache": "jinja"}
 _ROLES = {"HumanMessage": "user", "AIMessage": "assistant", "SystemMessage": "system"}
@@ -101,21 +100,7 @@ def _role(kind: type, names: set[str], otherwise: str = "prompt") -> str:
     return "tool" if kind.__name__.startswith(("Tool", "Function")) else otherwise
 
 
-class _Told:
-    """The templates that were told and that are still there."""
-
-    def __init__(self) -> None:
-        self._by_id: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-
-    def is_new(self, template: Any) -> bool:
-        """Tell whether a template comes for the first time."""
-        if self._by_id.get(id(template)) is template:
-            return False
-        self._by_id[id(template)] = template
-        return True
-
-
-_told = _Told()
+_told = FirstTime()
 
 
 def tell(template: Any) -> None:

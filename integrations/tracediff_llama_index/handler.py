@@ -5,15 +5,13 @@ It changes nothing: no context stays attached, no exception leaves it, and what 
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from tracediff import attributes as keys
 from tracediff.capture.context import current_scope, detach
 from tracediff.capture.enclosing import enter
-from tracediff.capture.faults import faults
+from tracediff.capture.faults import unfelt
 from tracediff.capture.instrument import is_instrumented
 from tracediff.capture.live import note_lost_context
 from tracediff.capture.recorder import Call, begin, is_idle
@@ -32,20 +30,7 @@ _SILENT_METHODS = frozenset({"write_response_to_history", "format", "format_mess
 _AGENTS = ("BaseWorkflowAgent.", "AgentWorkflow.", "run_jobs.")
 """The beginning of the names of steps by which the framework runs its agents."""
 
-F = TypeVar("F", bound=Callable[..., None])
-
-
-def _unfelt(method: F) -> F:
-    """Return a method of which no fault is felt by the program."""
-
-    @functools.wraps(method)
-    def guarded(self: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception as fault:
-            faults.note(f"llama_index's {method.__name__}", fault)
-
-    return guarded  # type: ignore[return-value]
+_unfelt = unfelt("llama_index")
 
 
 class Handler:

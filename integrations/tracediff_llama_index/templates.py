@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from tracediff.capture.callsite import calling_site
 from tracediff.capture.faults import faults
-from tracediff.discover import add_template
+from tracediff.discover import FirstTime, add_template
 
 _ROLES = {"assistant": "assistant", "model": "assistant", "chatbot": "assistant", "tool": "tool", "function": "tool"}
 _CHAT = re.compile(
@@ -51,21 +50,7 @@ def texts_of(template: Any) -> Iterator[Text]:
                     yield Text(part, tuple(name for name in given if f"{{{name}" in part), role, "format")
 
 
-class _Told:
-    """The templates that were told and that are still there."""
-
-    def __init__(self) -> None:
-        self._by_id: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-
-    def is_new(self, template: Any) -> bool:
-        """Tell whether a template comes for the first time."""
-        if self._by_id.get(id(template)) is template:
-            return False
-        self._by_id[id(template)] = template
-        return True
-
-
-_told = _Told()
+_told = FirstTime()
 
 
 def tell(template: Any) -> None:

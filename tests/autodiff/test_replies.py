@@ -50,7 +50,7 @@ def test_raw_line_breaks_in_strings_are_read():
 
 def test_a_lone_surrogate_does_not_get_on():
     found = read_object('{"text": "a\\ud800b", "list": ["\\udfff"]}', ("text",))
-    json.dumps(found, ensure_ascii=False).encode()
+    assert json.loads(json.dumps(found, ensure_ascii=False).encode()) == found
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+F = TypeVar("F", bound=Callable[..., None])
 _log = logging.getLogger("tracediff")
 
 
@@ -34,3 +38,19 @@ class Faults:
 
 faults = Faults()
 """Those of this process."""
+
+
+def unfelt(where: str) -> Callable[[F], F]:
+    """Return a decorator for methods that a framework calls: the program feels no fault of theirs, it is counted."""
+
+    def guard(method: F) -> F:
+        @functools.wraps(method)
+        def guarded(self: Any, *args: Any, **kwargs: Any) -> None:
+            try:
+                method(self, *args, **kwargs)
+            except Exception as fault:
+                faults.note(f"{where}'s {method.__name__}", fault)
+
+        return guarded  # type: ignore[return-value]
+
+    return guard

@@ -4,7 +4,7 @@
 in a file that a person edits, ``discovered`` and ``activate`` put it to use.
 """
 
-from tracediff.discover.given import add_template
+from tracediff.discover.given import FirstTime, add_template
 from tracediff.discover.observe import Findings, Observation, find
 from tracediff.discover.parameterfile import Discovered, ParameterFile, load, save
 from tracediff.discover.replace import Overlay, activate, discovered
@@ -12,6 +12,7 @@ from tracediff.discover.replace import Overlay, activate, discovered
 __all__ = [
     "Discovered",
     "Findings",
+    "FirstTime",
     "Observation",
     "Overlay",
     "ParameterFile",

@@ -7,9 +7,10 @@ keeps the source's name and place.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from tracediff.discover.pattern import Pattern
 from tracediff.discover.readings import jinja_parts, written
@@ -18,6 +19,20 @@ from tracediff.errors import UsageError
 
 Syntax: TypeAlias = Literal["format", "jinja", "raw"]
 _MAX = 20_000
+
+
+class FirstTime:
+    """The objects of a framework that were told already, as long as they are there."""
+
+    def __init__(self) -> None:
+        self._by_id: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+    def is_new(self, template: Any) -> bool:
+        """Tell whether a template comes for the first time."""
+        if self._by_id.get(id(template)) is template:
+            return False
+        self._by_id[id(template)] = template
+        return True
 
 
 @dataclass(frozen=True, slots=True)
